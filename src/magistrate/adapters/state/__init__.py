@@ -1,0 +1,1 @@
+"""Operational state in SQLite: keys and control-plane credentials."""

@@ -1,0 +1,1 @@
+"""Metrics, live feed, logs: numbers and events, never content."""

@@ -1,0 +1,1 @@
+"""The only place that builds things: configuration, wiring, processes and the command line."""

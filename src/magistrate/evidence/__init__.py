@@ -1,0 +1,11 @@
+"""Evidence that nobody has to trust us for: a C2SP tiled transparency log.
+
+*Record*: a small canonical-JSON header, the leaf of the log; bodies are ciphertext kept apart from it.
+*Draft*: a record before the recorder has given it a place; *Receipt*: the proof of hand-over.
+*Tile*: 256 hashes of one level of the RFC 6962 Merkle tree, immutable once full.
+*Checkpoint*: origin, size and root hash in a signed note; *Cosignature*: a witness's line under it.
+*Proof*: inclusion of a record in a checkpoint, or consistency of two checkpoints.
+*Verification*: re-deriving every byte from what is on disk, trusting only a verifier key.
+
+An auditor can install and read this room and ``exchange`` alone.
+"""

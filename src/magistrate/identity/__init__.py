@@ -1,0 +1,1 @@
+"""Credentials + keys + now -> principal. Nothing here fetches, stores or waits."""

@@ -1,0 +1,155 @@
+"""What the line asks of the world. Each port is owned here and answered in ``adapters``."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from magistrate.evidence.draft import Draft, Receipt
+from magistrate.exchange.endpoint import Endpoint
+from magistrate.exchange.principal import Principal
+
+
+class Clock(Protocol):
+    def now_us(self) -> int:
+        """Wall clock, microseconds since the Unix epoch, UTC. May jump; nothing may depend on order."""
+        ...
+
+    def ticks_ns(self) -> int:
+        """Monotonic, nanoseconds from an arbitrary start: for durations and deadlines."""
+        ...
+
+
+class Ids(Protocol):
+    def record(self) -> str:
+        """A UUIDv7, hyphenated. MUST NOT repeat, across restarts and forks."""
+        ...
+
+    def trace(self) -> str:
+        """32 lower-case hex digits (W3C Trace Context trace-id)."""
+        ...
+
+
+class Inbound(msgspec.Struct, frozen=True):
+    """One request as it reached a listener. Header names are lower case."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    received_us: int
+    started_ns: int
+    peer: str = ""
+
+
+class Reply(Protocol):
+    """Where an answer goes. Every method raises `Disconnected` once the client is gone."""
+
+    async def start(self, status: int, headers: Sequence[tuple[str, str]]) -> None: ...
+
+    async def send(self, body: bytes) -> None: ...
+
+    async def end(self, body: bytes = b"") -> None: ...
+
+
+class Disconnected(Exception):  # noqa: N818  because it is an event, not a malfunction
+    """The client went away."""
+
+
+class KeyRing(Protocol):
+    """The keys as of the last load; reading it never blocks."""
+
+    def authenticate(self, presented: str, now_us: int) -> Principal:
+        """Return whose key this is. Comparison MUST be constant-time in the secret.
+
+        Raises:
+            Refused: AUTHENTICATION_FAILED or KEY_EXPIRED; the message never repeats the key.
+        """
+        ...
+
+
+class UpstreamRequest(msgspec.Struct, frozen=True):
+    """What goes to an endpoint. ``path`` is relative to its base URL; credentials are the adapter's matter."""
+
+    method: str
+    path: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    stream: bool
+
+
+class UpstreamAnswer(Protocol):
+    """An endpoint's answer. ``status`` and ``headers`` are known; the body is pulled."""
+
+    status: int
+    headers: Mapping[str, str]
+
+    async def read(self, limit: int) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            UpstreamError: cut short, timed out, or longer than ``limit`` bytes.
+        """
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it arrives. Raises `UpstreamError` like `read`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Stop: cancel what is still running at the endpoint. Idempotent."""
+        ...
+
+
+class Upstream(Protocol):
+    async def call(self, endpoint: Endpoint, request: UpstreamRequest) -> UpstreamAnswer:
+        """Send and return when the status line is in.
+
+        Raises:
+            UpstreamError: ``sent`` says whether the endpoint may have begun.
+        """
+        ...
+
+
+class EvidenceLog(Protocol):
+    async def append(self, draft: Draft) -> Receipt:
+        """Return once the record is durable (fdatasync'ed by the recorder process).
+
+        Raises:
+            EvidenceUnavailable: it is not known to be durable; the caller must not go on.
+        """
+        ...
+
+
+class Telemetry(Protocol):
+    """Numbers and events without content. MUST NOT raise and MUST NOT block."""
+
+    def observe(self, event: "Observation") -> None: ...
+
+
+class Observation(msgspec.Struct, frozen=True):
+    """What operators see of one governed exchange: no content, no credentials."""
+
+    record: str
+    trace: str
+    ts_us: int
+    dialect: str
+    operation: str
+    model: str
+    endpoint: str
+    user: str
+    application: str
+    verdict: str
+    ending: str
+    status: int
+    code: str
+    rules: tuple[str, ...]
+    labels: tuple[str, ...]
+    stream: bool
+    total_us: int
+    steps_us: tuple[tuple[str, int], ...]
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_nano: int | None = None
+    would: str = ""

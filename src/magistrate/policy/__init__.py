@@ -1,0 +1,1 @@
+"""Bundle, validation, decision, explanation: Cedar decides, we compute facts."""

@@ -1,0 +1,1 @@
+"""Candidates + decision + health -> route, with a reason for every endpoint."""
