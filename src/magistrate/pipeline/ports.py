@@ -1,12 +1,16 @@
 """What the line asks of the world. Each port is owned here and answered in ``adapters``."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import msgspec
 
+from magistrate.classify.inspector import Inspector
 from magistrate.evidence.draft import Draft, Receipt
+from magistrate.exchange.content import Part
 from magistrate.exchange.endpoint import Endpoint
+from magistrate.exchange.finding import Finding
 from magistrate.exchange.principal import Principal
 
 
@@ -41,10 +45,21 @@ class Inbound(msgspec.Struct, frozen=True):
     received_us: int
     started_ns: int
     peer: str = ""
+    overflow: bool = False
+    """True when the body was longer than the listener accepts; ``body`` is then empty."""
 
 
 class Reply(Protocol):
-    """Where an answer goes. Every method raises `Disconnected` once the client is gone."""
+    """Where an answer goes. Sending to a client that is gone raises `Disconnected`."""
+
+    started: bool
+
+    def while_connected(self) -> AbstractContextManager[None]:
+        """Inside, an await is interrupted by `Disconnected` as soon as the client goes away.
+
+        Only waits whose effects can be taken back stand inside: never the writing of a record.
+        """
+        ...
 
     async def start(self, status: int, headers: Sequence[tuple[str, str]]) -> None: ...
 
@@ -55,6 +70,25 @@ class Reply(Protocol):
 
 class Disconnected(Exception):  # noqa: N818  because it is an event, not a malfunction
     """The client went away."""
+
+
+class Classifier(Protocol):
+    """Content to findings. Total: what goes wrong comes back as an INDETERMINATE finding."""
+
+    versions: Mapping[str, str]
+    """Detector id to version, for the record."""
+
+    async def classify(self, parts: Sequence[Part]) -> tuple[Finding, ...]:
+        """Inspect under the classifier's deadline; never blocks the event loop for long."""
+        ...
+
+    def classify_now(self, parts: Sequence[Part]) -> tuple[Finding, ...]:
+        """Inspect on the spot: for the small pieces of a stream."""
+        ...
+
+    def open_inspector(self) -> Inspector:
+        """Return a fresh stream inspector; one per answer."""
+        ...
 
 
 class KeyRing(Protocol):
