@@ -72,15 +72,42 @@ def word(*words: str) -> Visit:
     return visit
 
 
+def ident(value: Json, path: Path, _role: Role, out: list[Part]) -> None:
+    """An identifier or setting: whatever stands there is filed as metadata."""
+    if type(value) is str:
+        out.append(Part(path, Role.METADATA, PartKind.METADATA, value))
+    else:
+        scalar(value, path, Role.METADATA, out)
+
+
 def opaque(media: str, role: Role | None = None) -> Visit:
     """Bytes no detector reads (base64): described by ``media`` and digest, sent on as they are."""
 
     def visit(value: Json, path: Path, around: Role, out: list[Part]) -> None:
         if type(value) is not str:
             raise wrong(value, path, "a string")
-        out.append(opaque_part(value, path, role or around, media))
+        out.append(bytes_part(value, path, role or around, media))
 
     return visit
+
+
+sealed = opaque("application/octet-stream", Role.METADATA)
+"""An endpoint's own ciphertext or signature, which has to come back to it byte for byte."""
+
+
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_\r\n"
+
+
+def is_base64(value: str) -> bool:
+    """True when only base64 (either alphabet) stands in ``value``."""
+    return value.isascii() and not value.encode().translate(None, _BASE64)
+
+
+def bytes_part(value: str, path: Path, role: Role, media: str) -> Part:
+    """File base64 as opaque. What is not base64 is filed as text: only bytes may go unread."""
+    if is_base64(value):
+        return opaque_part(value, path, role, media)
+    return Part(path, role, PartKind.TEXT, value)
 
 
 def opaque_part(value: str, path: Path, role: Role, media: str) -> Part:
@@ -88,12 +115,16 @@ def opaque_part(value: str, path: Path, role: Role, media: str) -> Part:
     return Part(path, role, PartKind.OPAQUE, "", media=media, digest=digest)
 
 
+LONGEST_DATA_HEAD = 120
+"""Characters of a ``data:`` URI's media type and parameters; a longer one could hide text in front of the bytes."""
+
+
 def locator(value: Json, path: Path, role: Role, out: list[Part]) -> None:
     """A URL: text, because fetching it can carry text away; a base64 ``data:`` URI is opaque instead."""
     if type(value) is not str:
         raise wrong(value, path, "a string")
-    head, comma, _ = value[:200].partition(",")
-    if comma and head[:5].lower() == "data:" and head.lower().endswith(";base64"):
+    head, _, data = value.partition(",") if value[:5].lower() == "data:" else ("", "", "")
+    if head[-7:].lower() == ";base64" and len(head) < LONGEST_DATA_HEAD and is_base64(data):
         media = head[5:].split(";", 1)[0].lower() or "text/plain"
         out.append(opaque_part(value, path, role, media))
     else:

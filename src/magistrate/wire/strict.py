@@ -123,7 +123,7 @@ class _Members(list[tuple[str, Json]]):
 def _refuse_duplicates(body: bytes) -> NoReturn:
     """Name the duplicate key. Slow and exact; runs only when the counts differ."""
     path = _find_duplicate(json.loads(body, object_pairs_hook=_Members), ())
-    where = "" if path is None else f" `{path[-1]}`"
+    where = "" if path is None else f" `{str(path[-1])[:80]}`"
     raise Unreadable(f"the key{where} stands twice in one object: send each key once", path)
 
 
