@@ -31,7 +31,7 @@ ALWAYS_CLOSED = frozenset({Stage.IDENTIFY, Stage.OPEN_RECORD, Stage.CLOSE_RECORD
 
 FailModes = Mapping[Stage, Effect]
 
-CLOSED: FailModes = MappingProxyType({stage: Effect.DENY for stage in Stage})
+CLOSED: FailModes = MappingProxyType(dict.fromkeys(Stage, Effect.DENY))
 
 
 def fail_modes(overrides: Mapping[str, str]) -> FailModes:

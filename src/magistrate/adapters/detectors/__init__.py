@@ -1,0 +1,1 @@
+"""Detectors at work: the always-on tier on the event loop and off it, under one deadline."""

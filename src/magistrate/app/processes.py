@@ -1,0 +1,64 @@
+"""The processes that the supervisor starts: ``python -m magistrate.app.processes gateway|control …``."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+from magistrate.app.config import Config, load
+from magistrate.app.control import serve_control
+from magistrate.app.gateway import serve_gateway
+from magistrate.exchange.errors import MagistrateError
+
+
+def arguments(argv: list[str]) -> argparse.Namespace:
+    """Return what the supervisor passed on."""
+    parser = argparse.ArgumentParser(prog="magistrate.app.processes")
+    parser.add_argument("process", choices=["gateway", "control"])
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--listen")
+    parser.add_argument("--control")
+    parser.add_argument("--local-model", action="store_true")
+    return parser.parse_args(argv)
+
+
+def settled(config: Config, *, data: Path | None, listen: str | None, control: str | None) -> Config:
+    """Return ``config`` with what the command line says instead of the file."""
+    changes: dict[str, str] = {}
+    if data is not None:
+        changes["data_dir"] = str(data)
+    if listen:
+        changes["listen"] = listen
+    if control:
+        changes["control"] = control
+    return msgspec.structs.replace(config, **changes) if changes else config
+
+
+def main(argv: list[str]) -> int:
+    """Run one process until it is told to stop; return its exit status."""
+    asked = arguments(argv)
+    try:
+        config = load(asked.config, os.environ, resolve=asked.process == "gateway")
+        config = settled(config, data=asked.data, listen=asked.listen, control=asked.control)
+        if asked.process == "gateway":
+            uvloop.run(serve_gateway(config, local_model=asked.local_model, ready=announce))
+        else:
+            uvloop.run(serve_control(config, ready=announce))
+    except MagistrateError as error:
+        sys.stderr.write(f"magistrate {asked.process}: {error}\n")
+        return 1
+    return 0
+
+
+def announce() -> None:
+    """Tell the supervisor that requests are answered from now on."""
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

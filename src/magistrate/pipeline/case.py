@@ -1,0 +1,131 @@
+"""Case: the file of one exchange on its way along the line."""
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from magistrate.exchange.content import Answer, Exchange, Part, Usage
+from magistrate.exchange.decision import Decision, Facts, Obligation
+from magistrate.exchange.endpoint import Endpoint, Route
+from magistrate.exchange.finding import Finding
+from magistrate.exchange.outcome import Ending, Outcome, Refusal
+from magistrate.exchange.principal import ANONYMOUS, Principal
+from magistrate.pipeline.line import Line
+from magistrate.pipeline.ports import Inbound
+
+if TYPE_CHECKING:
+    from magistrate.pipeline.streaming import Relay
+    from magistrate.wire.routes import Route as WireRoute
+
+STEPS = ("read", "identify", "classify", "decide", "open", "route", "call", "inspect", "close")
+"""The steps' names in `Server-Timing` and in evidence; step ``n`` of the line is ``STEPS[n - 1]``."""
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
+
+
+class Attempt:
+    """One try at one endpoint."""
+
+    __slots__ = ("endpoint", "result", "status")
+
+    def __init__(self, endpoint: str, result: str, status: int = 0) -> None:
+        self.endpoint = endpoint
+        self.result = result
+        self.status = status
+
+
+class Case:
+    """What is known of one exchange so far. Filled in by the steps, in their order, and by nobody else."""
+
+    def __init__(self, inbound: Inbound, line: Line) -> None:
+        self.inbound = inbound
+        self.line = line
+        self.record = line.ids.record()
+        self.trace, self.parent = _trace_of(inbound.headers, line)
+        self.wire: WireRoute | None = None
+        self.params: Mapping[str, str] = {}
+        self.body = b""
+        self.exchange: Exchange | None = None
+        self.principal: Principal = ANONYMOUS
+        self.parts: tuple[Part, ...] = ()
+        self.findings: tuple[Finding, ...] = ()
+        self.labels: tuple[str, ...] = ()
+        self.candidates: tuple[Endpoint, ...] = ()
+        self.facts: Facts | None = None
+        self.decision: Decision | None = None
+        self.opened = False
+        self.evidence_down = False
+        self.route: Route | None = None
+        self.attempts: list[Attempt] = []
+        self.endpoint: Endpoint | None = None
+        self.obligations: tuple[Obligation, ...] = ()
+        self.answer: Answer | None = None
+        self.relay: Relay | None = None
+        self.returned_headers: Mapping[str, str] = {}
+        self.answer_decision: Decision | None = None
+        self.answer_labels: tuple[str, ...] = ()
+        self.sent: bytes | None = None
+        """What went to the endpoint, when obligations made it differ from what the client sent."""
+        self.received = b""
+        """What the endpoint answered."""
+        self.delivered: bytes | None = None
+        """What the client got, when it differs from what the endpoint answered."""
+        self.rewritten: dict[str, int] = {}
+        """Label to number of places rewritten, both ways."""
+        self.usage = Usage()
+        self.model_version = ""
+        self.fingerprint = ""
+        self.finish = ""
+        self.ending: Ending = Ending.FAILED
+        self.status = 500
+        self.refusal: Refusal | None = None
+        self.detail = ""
+        self.marks: list[tuple[str, int]] = []
+        self._last_ns = inbound.started_ns
+
+    def mark(self, step: int) -> None:
+        """Note that step ``step`` (1 to 9) ended now; a step may be marked more than once."""
+        now = self.line.clock.ticks_ns()
+        self.marks.append((STEPS[step - 1], (now - self._last_ns) // 1000))
+        self._last_ns = now
+
+    @property
+    def total_us(self) -> int:
+        return (self.line.clock.ticks_ns() - self.inbound.started_ns) // 1000
+
+    @property
+    def cost_nano(self) -> int | None:
+        """What the call cost, in nano-units of the endpoint's currency; None when it cannot be known."""
+        price = self.endpoint.price if self.endpoint else None
+        usage = self.usage
+        if price is None or usage.input_tokens is None:
+            return None
+        cached = usage.cached_tokens or 0
+        cached_price = price.input_nano if price.cached_nano is None else price.cached_nano
+        fresh = max(usage.input_tokens - cached, 0)
+        return (
+            fresh * price.input_nano + cached * cached_price + (usage.output_tokens or 0) * price.output_nano
+        )
+
+    def outcome(self) -> Outcome:
+        """Return how it ended, as a value."""
+        refusal = self.refusal
+        return Outcome(
+            ending=self.ending,
+            status=self.status,
+            code=refusal.code if refusal else None,
+            endpoint=self.endpoint.id if self.endpoint else "",
+            model_version=self.model_version,
+            fingerprint=self.fingerprint,
+            finish=self.finish,
+            usage=self.usage,
+            cost_nano=self.cost_nano,
+            rules=refusal.rules if refusal else (),
+            detail=self.detail,
+        )
+
+
+def _trace_of(headers: Mapping[str, str], line: Line) -> tuple[str, str]:
+    # W3C Trace Context section 3.2: an invalid header is ignored and a new trace begins.
+    match = _TRACEPARENT.fullmatch(headers.get("traceparent", ""))
+    return (match[1], match[2]) if match else (line.ids.trace(), "")

@@ -1,0 +1,106 @@
+"""Which headers travel, each way. A header is a place where text can stand, so what travels is inspected.
+
+Everything not named here stays behind: credentials, cookies and hop-by-hop headers above all.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, urlencode
+
+from magistrate.exchange.content import Part, PartKind, Role
+from magistrate.pipeline.case import Case
+
+FORWARDED = frozenset(
+    {
+        "user-agent",
+        "x-app",
+        "x-request-id",
+        "x-client-request-id",
+        "x-goog-api-client",
+        "x-goog-user-project",
+        "http-referer",
+        "x-title",
+        "originator",
+        "session_id",
+        "session-id",
+        "conversation_id",
+        "version",
+        "idempotency-key",
+    }
+)
+FORWARDED_PREFIXES = ("anthropic-", "openai-beta", "x-stainless-", "x-claude-code-", "x-codex-")
+
+RETURNED = frozenset(
+    {
+        "retry-after",
+        "retry-after-ms",
+        "request-id",
+        "openai-processing-ms",
+        "openai-version",
+        "x-should-retry",
+    }
+)
+RETURNED_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-")
+
+QUERY_PARAMETERS = frozenset({"beta", "alt", "api-version"})
+"""Query parameters that mean something to an endpoint; a key never stands in a URL."""
+
+LONGEST_VALUE = 8192
+"""Characters, the limit of common servers for one header line."""
+
+
+def forwarded(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the client's headers that go to an endpoint."""
+    return tuple(
+        (name, value)
+        for name, value in headers.items()
+        if (name in FORWARDED or name.startswith(FORWARDED_PREFIXES)) and len(value) <= LONGEST_VALUE
+    )
+
+
+def as_parts(headers: tuple[tuple[str, str], ...]) -> tuple[Part, ...]:
+    """Return forwarded headers as parts, appended to the body's and told apart from them by index."""
+    return tuple(Part(("@header", name), Role.METADATA, PartKind.METADATA, value) for name, value in headers)
+
+
+def returned(headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the endpoint's headers that go on to the client."""
+    return [(k, v) for k, v in headers.items() if k in RETURNED or k.startswith(RETURNED_PREFIXES)]
+
+
+def query(raw: str) -> str:
+    """Return the query string that goes on, with its question mark, or nothing."""
+    pairs = [
+        (k, v) for k, v in parse_qsl(raw, keep_blank_values=True) if k in QUERY_PARAMETERS and len(v) <= 64
+    ]
+    return "?" + urlencode(pairs) if pairs else ""
+
+
+def tags(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the caller's tags, sorted. They are claims: policy may read them, never trust them with rights."""
+    found: set[str] = set()
+    for name in ("x-magistrate-tags", "x-litellm-tags"):
+        found.update(tag.strip() for tag in headers.get(name, "").split(",") if tag.strip())
+    return tuple(sorted(found))[:32]
+
+
+def ours(case: Case) -> list[tuple[str, str]]:
+    """Return the response headers of DESIGN's surface for ``case`` as far as it has come."""
+    decision = case.decision
+    told = [("x-magistrate-record", case.record), ("x-magistrate-trace", case.trace)]
+    told.append(("x-magistrate-verdict", decision.effect.value if decision else "deny"))
+    if decision:
+        told.append(("x-magistrate-policy", decision.bundle[:16]))
+        if decision.would is not None:
+            told.append(("x-magistrate-would", decision.would.effect.value))
+    if case.endpoint:
+        told.append(("x-magistrate-model", case.endpoint.id))
+    warnings = [dict(o.params).get("message", o.rule) for o in case.obligations if o.kind.value == "warn"]
+    if warnings:
+        told.append(("x-magistrate-warning", "; ".join(warnings).encode("ascii", "replace").decode()))
+    if case.cost_nano is not None:
+        told.append(("x-magistrate-cost", f"{case.cost_nano / 1e9:.9f}"))
+    request_id = case.inbound.headers.get("x-request-id")
+    if request_id and request_id.isascii() and request_id.isprintable() and len(request_id) <= 128:
+        told.append(("x-request-id", request_id))
+    told.append(("server-timing", ", ".join(f"{name};dur={us / 1000:.3f}" for name, us in case.marks)))
+    return told

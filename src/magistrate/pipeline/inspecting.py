@@ -1,0 +1,120 @@
+"""Step 8: judge what came back before the client sees it."""
+
+from magistrate.exchange.content import Part, PartKind, Role
+from magistrate.exchange.errors import MalformedAnswer, Refused, UpstreamError
+from magistrate.exchange.finding import Finding
+from magistrate.exchange.outcome import Code, Ending, Refusal
+from magistrate.pipeline import headers
+from magistrate.pipeline.calling import Received
+from magistrate.pipeline.case import Case
+from magistrate.pipeline.judging import judge_answer, labels_of, obligations_for, require_allowed
+from magistrate.pipeline.obligations import Rewriter, count
+from magistrate.pipeline.ports import Reply
+from magistrate.pipeline.streaming import Relay
+
+EVENT_STREAM = "text/event-stream; charset=utf-8"
+JSON = "application/json"
+
+
+async def inspect(case: Case, received: Received, reply: Reply) -> bytes:
+    """Judge the answer; send a stream as far as it is judged.
+
+    Return what is still to be sent once the outcome is on record: a whole answer, or the end of a stream.
+
+    Raises:
+        Refused: policy withholds the answer, or it cannot be read.
+        Disconnected: the client went away.
+    """
+    case.status, case.returned_headers = received.status, received.headers
+    if received.rest is not None:
+        return await _stream(case, received, reply)
+    if received.status >= 400:
+        return await _error(case, received)
+    return await _whole(case, received)
+
+
+async def _whole(case: Case, received: Received) -> bytes:
+    answer = case.answer
+    if answer is None:  # a models list: written here, from the catalogue
+        case.ending = Ending.COMPLETED
+        return received.body
+    case.model_version, case.fingerprint = answer.model, answer.fingerprint
+    case.finish, case.usage = answer.finish, answer.usage
+    findings = await case.line.classifier.classify(answer.parts)
+    opaque = any(part.kind is PartKind.OPAQUE for part in answer.parts)
+    decision = judge_answer(case, findings, labels_of(findings), opaque=opaque)
+    require_allowed(decision)
+    assert case.endpoint is not None
+    assert case.exchange is not None
+    rewriter = Rewriter(obligations_for(decision, case.endpoint.id), case.line.token_key)
+    rewrites = rewriter.parts(answer.parts, findings)
+    case.ending = Ending.COMPLETED
+    if not rewrites:
+        return received.body
+    count(findings, rewriter, case.rewritten)
+    case.delivered = case.line.dialects[case.exchange.dialect].write_answer(answer, rewrites)
+    return case.delivered
+
+
+async def _error(case: Case, received: Received) -> bytes:
+    """Pass an endpoint's error on in the client's format, unless it repeats what policy protects."""
+    assert case.exchange is not None
+    dialect = case.line.dialects[case.exchange.dialect]
+    # The summary may quote the prompt, so the body's inspection decides whether even the record repeats it.
+    summary, body = dialect.read_error(received.status, received.body)
+    case.ending = Ending.UPSTREAM_FAILED
+    part = Part((), Role.ASSISTANT, PartKind.TEXT, body.decode("utf-8", "replace"))
+    findings: tuple[Finding, ...] = await case.line.classifier.classify((part,))
+    case.detail = f"the endpoint answered {received.status}"
+    if not findings:
+        case.detail += f": {summary}"
+        return body
+    case.answer_labels = labels_of(findings)
+    refusal = Refusal(
+        Code.UPSTREAM_ERROR,
+        "the endpoint reported an error whose text is withheld",
+        record=case.record,
+        status=received.status,
+    )
+    case.delivered = dialect.refuse(refusal)
+    return case.delivered
+
+
+async def _stream(case: Case, received: Received, reply: Reply) -> bytes:
+    relay = Relay(case)
+    case.relay = relay
+    await _start(case, reply)
+    try:
+        piece = relay.feed(received.first)
+        assert received.rest is not None
+        while True:
+            if piece:
+                await reply.send(piece)
+            with reply.while_connected():
+                chunk = await anext(received.rest, b"")
+            if not chunk:
+                break
+            piece = relay.feed(chunk)
+        piece = relay.finish()
+    except (UpstreamError, MalformedAnswer) as error:
+        raise Refused(Code.UPSTREAM_ERROR, f"the endpoint's stream broke off: {error}") from error
+    finally:
+        case.received = relay.raw
+        case.delivered = relay.delivered
+        await received.aclose()
+    case.ending = Ending.COMPLETED
+    return piece
+
+
+async def _start(case: Case, reply: Reply) -> None:
+    case.mark(7)
+    await reply.start(
+        200,
+        [
+            ("content-type", EVENT_STREAM),
+            ("cache-control", "no-cache"),
+            ("x-accel-buffering", "no"),
+            *headers.ours(case),
+            *headers.returned(case.returned_headers),
+        ],
+    )

@@ -1,0 +1,237 @@
+"""The stream, judged piece by piece: what a whole text would be refused for, no split of it gets through.
+
+*Relay*: fed an endpoint's bytes in any cut, returns the client's bytes as far as they are judged. It holds back what
+may still become part of a finding, whole tool arguments (they are judged as the JSON values they are), and
+the terminal event, which goes out only when the outcome is on record.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from magistrate.exchange.content import Part, PartKind, Usage
+from magistrate.exchange.decision import Decision
+from magistrate.exchange.errors import MalformedAnswer, Refused, Unreadable
+from magistrate.exchange.finding import Finding
+from magistrate.exchange.outcome import Code
+from magistrate.exchange.stream import Channel, Delta, StreamEvent
+from magistrate.pipeline.case import Case
+from magistrate.pipeline.judging import judge_answer, labels_of, obligations_for, require_allowed
+from magistrate.pipeline.obligations import Rewriter, count
+from magistrate.wire.tree import argument_parts, rewrite_arguments
+
+REMEMBERED_EVENTS = 4
+"""How many of the last events a refusal may look at to continue ids and indexes."""
+
+LONGEST_ARGUMENTS = 4 * 1024 * 1024
+"""Characters of one tool call's arguments that may be held. Longer ones cannot be judged, so they are refused."""
+
+
+class Relay:
+    """One stream on its way from an endpoint to a client."""
+
+    def __init__(self, case: Case) -> None:
+        assert case.exchange is not None
+        self._case = case
+        self._dialect = case.line.dialects[case.exchange.dialect]
+        self._reader = self._dialect.open_stream()
+        self._inspector = case.line.classifier.open_inspector()
+        self._last: dict[Channel, tuple[StreamEvent, Delta]] = {}
+        self._arguments: dict[Channel, list[str]] = {}
+        self._held_arguments = 0
+        self._clean: set[str] = set()
+        self._findings: list[Finding] = []
+        self._labels: frozenset[str] = frozenset()
+        self._decision: Decision = judge_answer(case, (), ())
+        self._rewriter = self._rewriter_of(self._decision)
+        require_allowed(self._decision)
+        self._raw: list[bytes] = []
+        self._raw_length = 0
+        self._out: list[bytes] = []
+        self._altered = False
+        self._ended = False
+        self._tail = b""
+        self.seen: list[StreamEvent] = []
+
+    @property
+    def raw(self) -> bytes:
+        """What the endpoint sent so far."""
+        return b"".join(self._raw)
+
+    @property
+    def delivered(self) -> bytes | None:
+        """What the client got, when it differs from what the endpoint sent."""
+        return b"".join(self._out) if self._altered else None
+
+    def feed(self, data: bytes) -> bytes:
+        """Take the endpoint's next bytes; return what may go to the client.
+
+        Raises:
+            Refused: policy withholds the rest.
+            MalformedAnswer: the bytes cannot be read, so they cannot be judged.
+        """
+        self._raw.append(data)
+        self._raw_length += len(data)
+        if self._raw_length > self._case.line.limits.answer_bytes:
+            raise MalformedAnswer(f"the answer is longer than {self._case.line.limits.answer_bytes} bytes")
+        return self._relay(self._reader.feed(data))
+
+    def finish(self) -> bytes:
+        """Return the end of the stream, to be sent when the outcome is on record.
+
+        Raises:
+            MalformedAnswer: the stream was cut before its terminal event.
+        """
+        rest = self._relay(self._reader.finish())
+        return rest + self._tail
+
+    def abandon(self, ending: bytes) -> bytes:
+        """Note that the stream ends with ``ending`` instead of the endpoint's own end."""
+        self._altered = True
+        self._out.append(ending)
+        return ending
+
+    def _relay(self, events: Sequence[StreamEvent]) -> bytes:
+        pieces: list[bytes] = []
+        for event in events:
+            self._note(event)
+            piece = self._judge(event)
+            if event.terminal or self._ended:
+                # Nothing of the end goes out before the outcome is durable.
+                self._ended = True
+                self._tail += piece
+            elif piece:
+                pieces.append(piece)
+            self._out.append(piece)
+        return b"".join(pieces)
+
+    def _judge(self, event: StreamEvent) -> bytes:
+        before = self._close_others(event)
+        texts = {index: self._delta(event, delta) for index, delta in enumerate(event.deltas)}
+        parts = self._parts(event.parts) if event.parts else {}
+        if parts:
+            self._altered = True
+        changed = {i: text for i, text in texts.items() if text != event.deltas[i].text}
+        self.seen = [*self.seen[1 - REMEMBERED_EVENTS :], event]
+        if event.data is None or not (changed or parts):
+            return before + (event.raw if event.data is None else self._dialect.write_event(event, {}, {}))
+        return before + self._dialect.write_event(event, changed, parts)
+
+    def _delta(self, event: StreamEvent, delta: Delta) -> str:
+        """Return the text that may stand in this event for ``delta``'s channel."""
+        channel = delta.channel
+        self._last[channel] = (event, delta)
+        closing = event.closes_all or channel in event.closes
+        if delta.kind is PartKind.TOOL_ARGUMENTS:
+            self._hold_arguments(channel, delta.text)
+            return self._release_arguments(channel) if closing else ""
+        ready = self._inspector.feed(channel, delta.text)
+        text = self._text(ready.text, ready.findings)
+        if closing:
+            rest = self._inspector.close(channel)
+            text += self._text(rest.text, rest.findings)
+            self._last.pop(channel, None)
+        return text
+
+    def _close_others(self, event: StreamEvent) -> bytes:
+        """Release what is held of the channels that end with ``event`` and have no delta in it."""
+        if not self._last or not (event.closes_all or event.closes):
+            return b""
+        here = {delta.channel for delta in event.deltas}
+        closing = [c for c in self._last if (event.closes_all or c in event.closes) and c not in here]
+        pieces = []
+        for channel in closing:
+            template, delta = self._last[channel]
+            if delta.kind is PartKind.TOOL_ARGUMENTS:
+                text = self._release_arguments(channel)
+            else:
+                ready = self._inspector.close(channel)
+                text = self._text(ready.text, ready.findings)
+                del self._last[channel]
+            if text:
+                pieces.append(self._dialect.carry(template, delta, text))
+        return b"".join(pieces)
+
+    def _text(self, text: str, findings: Sequence[Finding]) -> str:
+        if not findings:
+            return text
+        self._admit(findings)
+        return self._rewrite(text, findings)
+
+    def _parts(self, parts: Sequence[Part]) -> dict[int, str]:
+        """Judge complete texts; return those that must change. Texts seen clean before are not read again."""
+        fresh = [index for index, part in enumerate(parts) if part.text not in self._clean]
+        if not fresh:
+            return {}
+        findings = self._case.line.classifier.classify_now([parts[index] for index in fresh])
+        if not findings:
+            self._clean.update(parts[index].text for index in fresh if len(parts[index].text) <= 200)
+            return {}
+        self._admit(findings)
+        rewrites = self._rewriter.parts([parts[index] for index in fresh], findings)
+        count(findings, self._rewriter, self._case.rewritten)
+        return {fresh[index]: text for index, text in rewrites.items()}
+
+    def _hold_arguments(self, channel: Channel, text: str) -> None:
+        self._held_arguments += len(text)
+        if self._held_arguments > LONGEST_ARGUMENTS:
+            raise Refused(Code.OUTPUT_WITHHELD, "tool arguments are too long to be judged")
+        self._arguments.setdefault(channel, []).append(text)
+
+    def _release_arguments(self, channel: Channel) -> str:
+        text = "".join(self._arguments.pop(channel, ()))
+        self._held_arguments -= len(text)
+        self._last.pop(channel, None)
+        try:
+            parts = argument_parts(text)
+        except Unreadable as error:
+            raise MalformedAnswer(f"tool arguments cannot be read: {error}") from error
+        findings = self._case.line.classifier.classify_now(parts)
+        if not findings:
+            return text
+        self._admit(findings)
+        rewrites = self._rewriter.parts(parts, findings)
+        if not rewrites:
+            return text
+        self._altered = True
+        count(findings, self._rewriter, self._case.rewritten)
+        return rewrite_arguments(text, parts, rewrites)
+
+    def _rewrite(self, text: str, findings: Sequence[Finding]) -> str:
+        if not any(self._rewriter.applies(finding) for finding in findings):
+            return text
+        self._altered = True
+        count(findings, self._rewriter, self._case.rewritten)
+        return self._rewriter.text(text, findings)
+
+    def _admit(self, findings: Iterable[Finding]) -> None:
+        """Ask policy again when the answer shows a label it had not shown before."""
+        self._findings.extend(findings)
+        labels = self._labels.union(labels_of(tuple(findings)))
+        indeterminate = any(finding.status.value == "indeterminate" for finding in findings)
+        if labels == self._labels and not indeterminate:
+            return
+        self._labels = labels
+        self._decision = judge_answer(self._case, findings, tuple(sorted(labels)))
+        self._rewriter = self._rewriter_of(self._decision)
+        require_allowed(self._decision)
+
+    def _rewriter_of(self, decision: Decision) -> Rewriter:
+        assert self._case.endpoint is not None
+        return Rewriter(obligations_for(decision, self._case.endpoint.id), self._case.line.token_key)
+
+    def _note(self, event: StreamEvent) -> None:
+        case = self._case
+        case.model_version = event.model or case.model_version
+        case.fingerprint = event.fingerprint or case.fingerprint
+        case.finish = event.finish or case.finish
+        if event.usage is not None:
+            case.usage = _merged(case.usage, event.usage)
+
+
+def _merged(old: Usage, new: Usage) -> Usage:
+    """A stream may count in several events; the last word on each figure stands."""
+    return Usage(
+        input_tokens=old.input_tokens if new.input_tokens is None else new.input_tokens,
+        output_tokens=old.output_tokens if new.output_tokens is None else new.output_tokens,
+        cached_tokens=old.cached_tokens if new.cached_tokens is None else new.cached_tokens,
+        reasoning_tokens=old.reasoning_tokens if new.reasoning_tokens is None else new.reasoning_tokens,
+    )
