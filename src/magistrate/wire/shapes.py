@@ -13,6 +13,8 @@ from magistrate.exchange.content import Json, Part, PartKind, Path, Role
 from magistrate.exchange.errors import Unreadable
 from magistrate.wire.tree import argument_parts, sweep_into
 
+METADATA = Role.METADATA
+
 Visit: TypeAlias = Callable[[Json, Path, Role, list[Part]], None]
 """Reads the value at a path, in a role, and appends its parts. Raises `Unreadable` when text may stand there and
 the type is wrong."""
@@ -138,6 +140,35 @@ def arguments(role: Role | None = None, kind: PartKind = PartKind.TOOL_ARGUMENTS
         if type(value) is not str:
             raise wrong(value, path, "a string")
         out += argument_parts(value, path, role or around, kind)
+
+    return visit
+
+
+def scalars(*names: str) -> dict[str, Visit]:
+    """Return the fields ``names``, all scalars."""
+    return dict.fromkeys(names, scalar)
+
+
+def words(**fields: str) -> dict[str, Visit]:
+    """Return fields whose value is one of the words given, separated by spaces."""
+    return {name: word(*known.split()) for name, known in fields.items()}
+
+
+def optional(inner: Visit) -> Visit:
+    """Null, or what ``inner`` reads."""
+
+    def visit(value: Json, path: Path, role: Role, out: list[Part]) -> None:
+        if value is not None:
+            inner(value, path, role, out)
+
+    return visit
+
+
+def under(role: Role, inner: Visit) -> Visit:
+    """Read by ``inner``, in ``role`` whatever is around."""
+
+    def visit(value: Json, path: Path, _role: Role, out: list[Part]) -> None:
+        inner(value, path, role, out)
 
     return visit
 
