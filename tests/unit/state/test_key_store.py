@@ -10,7 +10,7 @@ import pytest
 
 from magistrate.adapters.state import database
 from magistrate.adapters.state.database import MIGRATIONS, StateUnavailable
-from magistrate.adapters.state.keystore import KeyStore, NoSuchKey, local_token
+from magistrate.adapters.state.keys import KeyStore, NoSuchKey, local_token
 from magistrate.adapters.state.live import STALE_NS, LiveKeys
 from magistrate.exchange.errors import Refused
 from magistrate.exchange.outcome import Code
@@ -44,7 +44,7 @@ def test_a_key_survives_a_restart_with_all_its_scopes(path: Path, store: KeyStor
     )
     again = KeyStore(path)
     assert again.list() == (record,)
-    assert again.load_snapshot().authenticate(presented, NOW).groups == ("a", "ß")
+    assert again.snapshot().authenticate(presented, NOW).groups == ("a", "ß")
     again.close()
 
 
@@ -70,7 +70,7 @@ def test_rotation_and_revocation_act_on_active_keys_only(store: KeyStore) -> Non
     """A revoked key stays revoked; an unknown id is told as such."""
     old, record = store.create(user="ada")
     new, _ = store.rotate(record.id, grace_us=10)
-    ring = store.load_snapshot()
+    ring = store.snapshot()
     assert ring.authenticate(old, NOW + 9) == ring.authenticate(new, NOW)
     store.revoke(record.id)
     for act in (store.revoke, store.rotate):
@@ -81,18 +81,18 @@ def test_rotation_and_revocation_act_on_active_keys_only(store: KeyStore) -> Non
     assert store.list()[0].revoked_us == NOW
     for dead in (old, new):
         with pytest.raises(Refused):
-            store.load_snapshot().authenticate(dead, NOW)
+            store.snapshot().authenticate(dead, NOW)
 
 
 def test_a_store_notices_what_other_connections_write_and_nothing_else(path: Path, store: KeyStore) -> None:
     """`changed` is what the gateway's poll costs."""
-    store.load_snapshot()
+    store.snapshot()
     assert not store.changed()
     other = KeyStore(path)
     assert not store.changed()
     other.create(user="bob")
     assert store.changed()
-    assert len(store.load_snapshot()) == 1
+    assert len(store.snapshot()) == 1
     assert not store.changed()
     other.close()
 
@@ -223,7 +223,7 @@ def test_a_damaged_row_is_an_error_not_a_missing_key(path: Path, store: KeyStore
     with store._database.writing() as connection:
         connection.execute("UPDATE keys SET groups = '{'")
     with pytest.raises(StateUnavailable, match="damaged"):
-        store.load_snapshot()
+        store.snapshot()
 
 
 def test_the_local_token_is_written_once_and_renewed_only_when_it_no_longer_works(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from magistrate.adapters.state.database import StateUnavailable
-from magistrate.adapters.state.keystore import KeyStore
+from magistrate.adapters.state.keys import KeyStore
 from magistrate.exchange.errors import Refused
 from magistrate.exchange.outcome import Code
 from magistrate.exchange.principal import Principal
@@ -32,7 +32,7 @@ class LiveKeys:
         self._path = path
         self._ticks_ns = ticks_ns
         self._store: KeyStore | None = KeyStore(path)
-        self._ring: KeyRing | None = self._store.load_snapshot()
+        self._ring: KeyRing | None = self._store.snapshot()
         self._confirmed_ns = ticks_ns()
 
     def authenticate(self, presented: str, now_us: int) -> Principal:
@@ -52,7 +52,7 @@ class LiveKeys:
             if self._store is None:
                 self._store = KeyStore(self._path, create=False)
             if self._ring is None or self._store.changed():
-                self._ring = self._store.load_snapshot()
+                self._ring = self._store.snapshot()
             self._confirmed_ns = self._ticks_ns()
         except StateUnavailable as error:
             if self._ring is not None:

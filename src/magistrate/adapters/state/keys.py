@@ -122,7 +122,7 @@ class KeyStore:
         if not done.rowcount:
             raise NoSuchKey(f"there is no active key `{key_id}`; `magistrate keys list` shows them")
 
-    def load_snapshot(self) -> KeyRing:
+    def snapshot(self) -> KeyRing:
         """Return all keys as they are now."""
         version = self._database.version()
         ring = KeyRing(self.list())
