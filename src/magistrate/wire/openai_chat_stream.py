@@ -41,6 +41,7 @@ class ChunkReader:
         if sse.data.strip() == b"[DONE]":
             return StreamEvent("", None, raw=DONE, closes_all=True, terminal=True)
         tree = parse(sse.data)
+        tree.pop("obfuscation", None)  # random padding against traffic analysis, undone by our own cutting
         if tree.get("error") is not None:
             return StreamEvent("", tree, parts=tuple(sweep(tree, kind=PartKind.TEXT)), error=True)
         parts: list[Part] = []

@@ -88,7 +88,8 @@ def opaque(media: str, role: Role | None = None) -> Visit:
     def visit(value: Json, path: Path, around: Role, out: list[Part]) -> None:
         if type(value) is not str:
             raise wrong(value, path, "a string")
-        out.append(bytes_part(value, path, role or around, media))
+        if value:
+            out.append(bytes_part(value, path, role or around, media))
 
     return visit
 

@@ -246,8 +246,10 @@ def parse_inner(text: str, path: Path) -> Json:
             pass
         except ValueError:
             raise NotJson from None
-        message = error.message.replace("the body", "the JSON text", 1)
-        raise Unreadable(message, path) from error
+        place = ".".join(map(str, path))
+        raise Unreadable(
+            f"parsers read the JSON text in `{place}` differently: {error.message}", path
+        ) from error
 
 
 _encode = msgspec.json.Encoder().encode
