@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from magistrate.exchange.errors import Refused
+from magistrate.exchange.errors import MagistrateError, Refused
 from magistrate.exchange.outcome import Code
 from magistrate.exchange.principal import Principal
 
@@ -25,6 +25,10 @@ LONGEST_CREDENTIAL = 512
 
 _FAILED = "the credential is not valid here; ask your platform team for a key (`magistrate keys create`)"
 _NOBODY = hashlib.sha256(b"nobody has this secret").digest()
+
+
+class NoSuchKey(MagistrateError):  # noqa: N818  because it is an answer
+    """There is no key of that id, or it is revoked."""
 
 
 class KeyRecord(msgspec.Struct, frozen=True):

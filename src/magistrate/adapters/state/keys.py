@@ -9,17 +9,14 @@ from typing import Any
 import msgspec
 
 from magistrate.adapters.state.database import Database, StateUnavailable
-from magistrate.exchange.errors import MagistrateError
 from magistrate.identity.admin import AdminToken, Right, admit, mint_token
-from magistrate.identity.keys import RANDOM_BYTES, KeyRecord, KeyRing, mint, rotated
+from magistrate.identity.keys import RANDOM_BYTES, KeyRecord, KeyRing, NoSuchKey, mint, rotated
+
+__all__ = ["KeyStore", "NoSuchKey", "local_token"]
 
 _COLUMNS = ", ".join(KeyRecord.__struct_fields__)
 """The table's columns are the record's fields, in its order."""
 _LIST = msgspec.json.Decoder(tuple[str, ...])
-
-
-class NoSuchKey(MagistrateError):  # noqa: N818  because it is an answer
-    """There is no key of that id, or it is revoked."""
 
 
 def _wall_us() -> int:
