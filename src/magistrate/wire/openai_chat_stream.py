@@ -27,14 +27,10 @@ _HEAD = ("id", "object", "created", "model", "system_fingerprint", "service_tier
 
 
 class ChunkReader:
-    """Reads one stream's events, knowing which channels are open.
-
-    ``id``, ``model`` and ``system_fingerprint`` stand in every chunk; they are filed as parts when they change.
-    """
+    """Reads one stream's events, knowing which channels are open."""
 
     def __init__(self) -> None:
         self._open: dict[Json, dict[Channel, None]] = {}
-        self._head: dict[Path, str] = {}
 
     def read(self, sse: SseEvent) -> StreamEvent:
         """Read one event. Raises `MalformedAnswer` or `Unreadable`."""
@@ -46,7 +42,6 @@ class ChunkReader:
             return StreamEvent("", tree, parts=tuple(sweep(tree, kind=PartKind.TEXT)), error=True)
         parts: list[Part] = []
         CHUNK(tree, (), METADATA, parts)
-        parts = [part for part in parts if self._is_new(part)]
         deltas: list[Delta] = []
         closes: list[Channel] = []
         finish = ""
@@ -69,14 +64,6 @@ class ChunkReader:
             finish=finish,
             usage=native.usage_of(tree) if type(tree.get("usage")) is dict else None,
         )
-
-    def _is_new(self, part: Part) -> bool:
-        if len(part.path) > 1 or part.kind is PartKind.KEY:
-            return True
-        if self._head.get(part.path) == part.text:
-            return False
-        self._head[part.path] = part.text
-        return True
 
     def _choice(self, choice: Json, path: Path, deltas: list[Delta], parts: list[Part]) -> Json:
         """Read one choice into deltas and parts; return its index."""
