@@ -5,9 +5,11 @@ from magistrate.wire.dialect import Dialect
 from magistrate.wire.models import ModelsList
 from magistrate.wire.openai_chat import OpenAIChat
 from magistrate.wire.openai_embeddings import OpenAIEmbeddings
+from magistrate.wire.openai_responses import OpenAIResponses
 
 _ALL: tuple[Dialect, ...] = (
     OpenAIChat(),
+    OpenAIResponses(),
     OpenAIEmbeddings(),
     ModelsList(),
     AnthropicMessages(),
