@@ -1,0 +1,123 @@
+"""A judgement on paper, and the same judgement made again."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from magistrate.exchange.decision import Decision, Effect, Facts, Mode
+from magistrate.exchange.endpoint import Endpoint
+from magistrate.exchange.principal import Principal
+from magistrate.policy.bundle import Bundle
+from magistrate.policy.decide import decide
+
+
+class Judgement(msgspec.Struct, frozen=True):
+    """Everything a decision was made from, and the decision: what a record keeps."""
+
+    principal: Principal
+    facts: Facts
+    endpoints: tuple[Endpoint, ...]
+    decision: Decision
+    mode: Mode
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """A policy that determined something, and where it stands."""
+
+    id: str
+    place: str
+    description: str
+    text: str
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """A recorded judgement, decided again by ``bundle``."""
+
+    same: bool
+    """The effect, the rules and every endpoint's verdict and obligations came out as recorded."""
+    same_bundle: bool
+    recorded: Decision
+    again: Decision
+    facts: Facts
+    principal: Principal
+    rules: tuple[Rule, ...]
+    differences: tuple[str, ...]
+
+
+def judgement(
+    principal: Principal, facts: Facts, endpoints: Sequence[Endpoint], decision: Decision, *, mode: Mode
+) -> dict[str, Any]:
+    """Return the judgement as plain JSON values."""
+    plain: dict[str, Any] = msgspec.to_builtins(Judgement(principal, facts, tuple(endpoints), decision, mode))
+    return plain
+
+
+def read_judgement(plain: dict[str, Any]) -> Judgement:
+    """Return the judgement that `judgement` wrote.
+
+    Raises:
+        msgspec.ValidationError: it is not one.
+    """
+    return msgspec.convert(plain, Judgement)
+
+
+def explain(bundle: Bundle, recorded: Judgement) -> Explanation:
+    """Decide ``recorded`` again by ``bundle`` and say what came out alike and what did not."""
+    again = decide(bundle, recorded.principal, recorded.facts, recorded.endpoints, mode=recorded.mode)
+    differences = _differences(recorded.decision, again)
+    return Explanation(
+        same=not differences,
+        same_bundle=recorded.decision.bundle == bundle.digest,
+        recorded=recorded.decision,
+        again=again,
+        facts=recorded.facts,
+        principal=recorded.principal,
+        rules=tuple(_rule(bundle, name) for name in _named(again) if name in bundle.statements),
+        differences=differences,
+    )
+
+
+def _rule(bundle: Bundle, name: str) -> Rule:
+    statement = bundle.statements[name]
+    return Rule(
+        name,
+        f"{statement.file}:{statement.line}",
+        statement.annotations.get("description", ""),
+        statement.text,
+    )
+
+
+def _named(decision: Decision) -> tuple[str, ...]:
+    names = dict.fromkeys(decision.rules)
+    for verdict in decision.endpoints:
+        names.update(dict.fromkeys(verdict.rules))
+        names.update(dict.fromkeys(obligation.rule for obligation in verdict.obligations))
+    if decision.would:
+        names.update(dict.fromkeys(decision.would.rules))
+    names.update(dict.fromkeys(decision.observed))
+    return tuple(names)
+
+
+def _differences(before: Decision, after: Decision) -> tuple[str, ...]:
+    found: list[str] = []
+    # A recorded effect may be what the fail-mode table made of INDETERMINATE; the verdicts per endpoint say more.
+    settled = after.effect is Effect.INDETERMINATE or before.rules == ("failmode",)
+    if before.effect is not after.effect and not settled:
+        found.append(f"the effect was {before.effect.value} and is {after.effect.value}")
+    if before.rules != after.rules and not settled:
+        found.append(f"the rules were {list(before.rules)} and are {list(after.rules)}")
+    old = {verdict.endpoint: verdict for verdict in before.endpoints}
+    for verdict in after.endpoints:
+        was = old.get(verdict.endpoint)
+        if was is None or was == verdict:
+            continue
+        if was.effect is not verdict.effect or was.rules != verdict.rules:
+            found.append(
+                f"{verdict.endpoint} was {was.effect.value} by {list(was.rules)} "
+                f"and is {verdict.effect.value} by {list(verdict.rules)}"
+            )
+        if was.obligations != verdict.obligations:
+            rules = ([o.rule for o in was.obligations], [o.rule for o in verdict.obligations])
+            found.append(f"the obligations at {verdict.endpoint} were {rules[0]} and are {rules[1]}")
+    return tuple(found)

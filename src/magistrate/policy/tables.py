@@ -1,0 +1,159 @@
+"""Table tests: questions to policy with the answers they must get, as data."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from magistrate.exchange.decision import Action, Effect, Facts
+from magistrate.exchange.endpoint import Endpoint
+from magistrate.exchange.errors import ConfigurationError
+from magistrate.exchange.principal import Principal
+from magistrate.policy.bundle import Bundle
+from magistrate.policy.decide import decide
+
+
+class Asker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    user: str = "somebody"
+    groups: tuple[str, ...] = ()
+    application: str = ""
+    key: str = "key"
+    tenant: str = "default"
+    models: tuple[str, ...] = ()
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    model: str = "model"
+    dialect: str = "openai.chat"
+    operation: str = "chat"
+    stream: bool = False
+    opaque: bool = False
+    labels: tuple[str, ...] = ()
+    """Their ancestors are added, as they are for real content."""
+    tools: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    id: str = "endpoint"
+    provider: str = "provider"
+    api: str = "openai"
+    model: str = ""
+    region: str = ""
+    certifications: tuple[str, ...] = ()
+
+
+class Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is not named is not checked. ``obligations`` are rule ids at any allowed endpoint."""
+
+    effect: Effect
+    rules: tuple[str, ...] | None = None
+    obligations: tuple[str, ...] | None = None
+    eligible: tuple[str, ...] | None = None
+    would: Effect | None = None
+
+
+class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One question and its answer."""
+
+    name: str
+    expect: Expected
+    principal: Asker = Asker()
+    request: Request = Request()
+    action: Action = Action.CALL
+    endpoint: Place | None = None
+    endpoints: tuple[Place, ...] = ()
+
+
+class Result(msgspec.Struct, frozen=True):
+    """``wrong`` is empty when the case passed."""
+
+    name: str
+    wrong: tuple[str, ...]
+
+
+def read_cases(tree: Any, place: str) -> tuple[Case, ...]:
+    """Return the cases in a decoded YAML document.
+
+    Raises:
+        ConfigurationError: naming the case and the field.
+    """
+    if not isinstance(tree, list):
+        raise ConfigurationError("a table of tests is a list of cases", place)
+    cases = []
+    for number, item in enumerate(tree, 1):
+        try:
+            case = msgspec.convert(item, Case)
+        except msgspec.ValidationError as error:
+            raise ConfigurationError(f"case {number}: {error}", place) from None
+        if case.endpoint and case.endpoints:
+            raise ConfigurationError(f"case {number}: write `endpoint` or `endpoints`, not both", place)
+        cases.append(case)
+    return tuple(cases)
+
+
+def run(bundle: Bundle, cases: Iterable[Case]) -> tuple[Result, ...]:
+    """Ask every question; return what was wrong with each answer."""
+    return tuple(Result(case.name, _wrong(bundle, case)) for case in cases)
+
+
+def _wrong(bundle: Bundle, case: Case) -> tuple[str, ...]:
+    expect = case.expect
+    decision = decide(bundle, _principal(case.principal), _facts(case), _endpoints(case))
+    obligations = {o.rule for v in decision.endpoints if v.effect is Effect.ALLOW for o in v.obligations}
+    eligible = [verdict.endpoint for verdict in decision.endpoints if verdict.effect is Effect.ALLOW]
+    checks: list[tuple[str, object, object]] = [("effect", expect.effect.value, decision.effect.value)]
+    if expect.rules is not None:
+        checks.append(("rules", sorted(expect.rules), sorted(decision.rules)))
+    if expect.obligations is not None:
+        checks.append(("obligations", sorted(expect.obligations), sorted(obligations)))
+    if expect.eligible is not None:
+        checks.append(("eligible", sorted(expect.eligible), sorted(eligible)))
+    if expect.would is not None:
+        checks.append(("would", expect.would.value, decision.would.effect.value if decision.would else None))
+    return tuple(f"{what}: expected {want}, got {got}" for what, want, got in checks if want != got)
+
+
+def _principal(asker: Asker) -> Principal:
+    return Principal(
+        key=asker.key,
+        user=asker.user,
+        tenant=asker.tenant,
+        groups=asker.groups,
+        application=asker.application,
+        models=asker.models,
+    )
+
+
+def _facts(case: Case) -> Facts:
+    request = case.request
+    labels = {
+        ".".join(label.split(".")[:n]) for label in request.labels for n in range(1, label.count(".") + 2)
+    }
+    return Facts(
+        action=case.action,
+        dialect=request.dialect,
+        operation=request.operation,
+        model=request.model,
+        stream=request.stream,
+        labels=tuple(sorted(labels)),
+        tools=tuple(sorted(request.tools)),
+        tags=tuple(sorted(request.tags)),
+        opaque=request.opaque,
+    )
+
+
+def _endpoints(case: Case) -> tuple[Endpoint, ...]:
+    places = case.endpoints or (case.endpoint or Place(),)
+    return tuple(
+        Endpoint(
+            id=place.id,
+            provider=place.provider,
+            api=place.api,
+            model=place.model or case.request.model,
+            upstream_model=place.model or case.request.model,
+            region=place.region,
+            certifications=place.certifications,
+        )
+        for place in places
+    )
