@@ -142,9 +142,11 @@ class _SecretReader:
         if variable is None and not (text.startswith("file:") and len(text) > len("file:")):
             reader.note(node, field, f"must be a reference, not the secret itself: {_REFERENCE_ADVICE}")
             return None
+        if variable is None:
+            text = f"file:{(self._base / Path(text.removeprefix('file:')).expanduser()).resolve()}"
         if not self._resolve:
             return Secret(text)
-        value = self._from_environ(variable[1]) if variable else self._from_file(text.removeprefix("file:"))
+        value = self._from_environ(variable[1]) if variable else _first_line(Path(text.removeprefix("file:")))
         if not value or not value.isprintable():
             what = "is not set (or empty)" if variable else "cannot be read as one line of text"
             reader.note(node, field, f"refers to `{text}`, which {what}")
@@ -154,12 +156,14 @@ class _SecretReader:
     def _from_environ(self, name: str) -> str:
         return self._environ.get(name, "").strip()
 
-    def _from_file(self, name: str) -> str:
-        try:
-            with (self._base / Path(name).expanduser()).open("rb") as file:
-                return file.read(_MAX_SECRET).decode().strip()
-        except (OSError, UnicodeDecodeError):
-            return ""
+
+def _first_line(path: Path) -> str:
+    """Return what stands in a secret's file, or nothing when it cannot be read as text."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAX_SECRET).decode().strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _refuse_literals(node: yaml.Node, reader: Reader, field: str) -> None:
@@ -196,6 +200,8 @@ def _cross_check(config: Config, reader: Reader) -> None:
             note(field, "has no port between 1 and 65535")
     if config.listen == config.control:
         note("control", "must differ from `listen`: the control plane is never in the data path")
+    if config.evidence.durability != "before-effect":
+        note("evidence.durability", "`bounded-async` is not supported yet; write `before-effect`")
     for field in ("witness", "timestamp"):
         if getattr(config.evidence, field):
             note(f"evidence.{field}", "is not supported yet; leave it empty")

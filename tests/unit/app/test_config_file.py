@@ -86,6 +86,7 @@ def test_a_secret_is_read_from_a_file_beside_the_configuration(tmp_path: Path) -
     config = load(written(tmp_path, FULL.replace("${OPENAI_API_KEY}", "file:key")), {})
     assert config.providers[0].api_key is not None
     assert config.providers[0].api_key.reveal() == "from-file"
+    assert config.providers[0].api_key.reference == f"file:{tmp_path / 'key'}"
 
 
 def test_commands_that_call_nobody_need_no_secrets(tmp_path: Path) -> None:
@@ -111,6 +112,7 @@ def test_commands_that_call_nobody_need_no_secrets(tmp_path: Path) -> None:
         (LEAST + "listen: localhost\n", 3, "listen", "does not have the form"),
         (LEAST + "listen: 'localhost:0'\n", 3, "listen", "no port"),
         (LEAST + "control: 127.0.0.1:8484\n", 3, "control", "must differ"),
+        (LEAST + "evidence: {durability: bounded-async}\n", 3, "evidence.durability", "not supported yet"),
         (LEAST + "evidence:\n  witness: [w]\n", 4, "evidence.witness", "not supported yet"),
         (LEAST + "evidence:\n  timestamp: [t]\n", 4, "evidence.timestamp", "not supported yet"),
         (LEAST + "data_dir: &a x\npolicies: *a\n", 3, "", "anchors and aliases"),
