@@ -2,6 +2,7 @@
 
 from magistrate.wire.anthropic_messages import AnthropicMessages
 from magistrate.wire.dialect import Dialect
+from magistrate.wire.gemini import Gemini
 from magistrate.wire.models import ModelsList
 from magistrate.wire.openai_chat import OpenAIChat
 from magistrate.wire.openai_embeddings import OpenAIEmbeddings
@@ -13,6 +14,7 @@ _ALL: tuple[Dialect, ...] = (
     OpenAIEmbeddings(),
     ModelsList(),
     AnthropicMessages(),
+    Gemini(),
 )
 
 DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in _ALL}
