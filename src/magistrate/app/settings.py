@@ -91,6 +91,7 @@ class ProviderSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     priority: Annotated[int, Meta(ge=0, le=1000, description="Lower is tried first.")] = 0
     weight: Annotated[int, Meta(ge=0, le=1000)] = 1
     timeout_s: Seconds = 600.0
+    """The longest silence of an endpoint: before its answer begins and within it."""
     connect_timeout_s: Seconds = 10.0
 
 
@@ -107,13 +108,10 @@ class EvidenceSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LimitSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Hard bounds of one exchange."""
+    """Hard bounds of one exchange, in bytes: of its request and of its answer."""
 
     body_bytes: Annotated[int, Meta(ge=1024, le=1 << 30)] = 32 << 20
     answer_bytes: Annotated[int, Meta(ge=1024, le=1 << 30)] = 32 << 20
-    deadline_s: Seconds = 600.0
-    inflight: Annotated[int, Meta(ge=1, le=100_000)] = 1024
-    """Exchanges at once in one gateway worker; more are refused as `overloaded`."""
 
 
 class LogSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
