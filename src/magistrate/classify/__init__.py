@@ -1,1 +1,11 @@
-"""Content -> findings: detectors as pure functions, and the stream inspector with its hold-back."""
+"""Content to findings: the always-on tier, pure functions of text.
+
+*Label*: what was found, in a dotted taxonomy (``pii.email``) mapped to regulations.
+*Rule*: a trigger for the automaton, a precise pattern behind it, a validator behind that, and examples for each.
+*Scanner*: all rules over all parts of an exchange in one pass. *Finding*: a label on a span, never the value.
+*View*: a spelling undone (zero-width, full-width, look-alike characters) with its way back to the original.
+*Inspector*: the same rules over a text that arrives in pieces; it releases what can no longer become part of a match.
+
+A value's span begins at the value; context is looked for behind it only. So what comes later can make a value longer but
+never turns a released text into a finding, and the streamed verdict equals the verdict on the whole.
+"""

@@ -1,0 +1,116 @@
+"""Validators: what a pattern cannot say. Each takes the matched value and answers whether it is one."""
+
+import math
+import re
+from collections import Counter
+
+_IIN = re.compile(
+    r"(?:4\d{12}(?:\d{3}){0,2}"  # Visa: 13, 16, 19
+    r"|(?:5[1-5]\d{2}|222[1-9]|22[3-9]\d|2[3-6]\d{2}|27[01]\d|2720)\d{12}"  # Mastercard
+    r"|3[47]\d{13}"  # American Express
+    r"|(?:6011|65\d{2}|64[4-9]\d)\d{12,15}"  # Discover
+    r"|35(?:2[89]|[3-8]\d)\d{12,15}"  # JCB
+    r"|3(?:0[0-5]|[68]\d)\d{11,16}"  # Diners
+    r"|62\d{14,17}"  # UnionPay
+    r"|(?:5018|5020|5038|6304|6759|676[1-3])\d{8,15})"  # Maestro
+)
+"""Issuer ranges with their lengths, ISO/IEC 7812."""
+
+IBAN_LENGTHS = {
+    code: int(length)
+    for code, length in re.findall(
+        r"([A-Z]{2}):(\d\d)",
+        "AD:24 AE:23 AL:28 AT:20 AZ:28 BA:20 BE:16 BG:22 BH:22 BI:27 BR:29 BY:28 CH:21 CR:22 CY:28 CZ:24 DE:22 DJ:27 DK:18 "
+        "DO:28 EE:20 EG:29 ES:24 FI:18 FK:18 FO:18 FR:27 GB:22 GE:22 GI:23 GL:18 GR:27 GT:28 HR:21 HU:28 IE:22 IL:23 "
+        "IQ:23 IS:26 IT:27 JO:30 KW:30 KZ:20 LB:28 LC:32 LI:21 LT:20 LU:20 LV:21 LY:25 MC:27 MD:24 ME:22 MK:19 MN:20 "
+        "MR:27 MT:31 MU:30 NI:28 NL:18 NO:15 OM:23 PK:24 PL:28 PS:29 PT:25 QA:29 RO:24 RS:22 RU:33 SA:24 SC:31 SD:18 "
+        "SE:24 SI:19 SK:24 SM:27 SO:23 ST:25 SV:28 TL:23 TN:24 TR:26 UA:29 VA:22 VG:24 XK:20 YE:30",
+    )
+}
+"""Country code to length, SWIFT IBAN registry."""
+
+_PLACEHOLDER = re.compile(
+    r"(?i)example|sample|dummy|placeholder|change.?me|your[_-]|redacted|xxxx|\*\*\*|\.\.\.|<[^>]*>|\$\{|\{\{|os\.|"
+    r"process\.env|environ|getenv|secrets?\.|config\.|settings\.|self\.|none$|null$|undefined|true$|false$|^test"
+)
+
+
+def luhn(digits: str) -> bool:
+    """ISO/IEC 7812-1 annex B."""
+    total = 0
+    for index, digit in enumerate(reversed(digits)):
+        value = int(digit)
+        if index % 2:
+            value = value * 2 - 9 if value > 4 else value * 2
+        total += value
+    return total % 10 == 0
+
+
+def card(digits: str) -> bool:
+    """An issuer's number with the issuer's length and a right check digit; not one repeated digit."""
+    return _IIN.fullmatch(digits) is not None and len(set(digits)) > 1 and luhn(digits)
+
+
+def iban(value: str) -> bool:
+    """ISO 13616: the country's length, and mod 97 equals 1."""
+    plain = re.sub(r"[\s.-]", "", value).upper()
+    if IBAN_LENGTHS.get(plain[:2]) != len(plain):
+        return False
+    moved = plain[4:] + plain[:4]
+    return int("".join(str(int(character, 36)) for character in moved)) % 97 == 1
+
+
+def ssn(value: str) -> bool:
+    """SSA: area not 000, 666 or 9xx; group not 00; serial not 0000; not one that was published in an advertisement."""
+    digits = re.sub(r"\D", "", value)
+    area, group, serial = digits[:3], digits[3:5], digits[5:]
+    valid = area not in {"000", "666"} and area[0] != "9" and group != "00" and serial != "0000"
+    return valid and digits not in {"078051120", "219099999", "123456789", "111111111", "333333333"}
+
+
+def itin(value: str) -> bool:
+    """IRS: 9xx, and a group within the ranges that are issued."""
+    digits = re.sub(r"\D", "", value)
+    group = int(digits[3:5])
+    return digits[0] == "9" and (
+        50 <= group <= 65 or 70 <= group <= 88 or 90 <= group <= 92 or 94 <= group <= 99
+    )
+
+
+def phone(value: str) -> bool:
+    """Eight to fifteen digits (E.164), not one digit repeated."""
+    digits = re.sub(r"\D", "", value)
+    return 8 <= len(digits) <= 15 and len(set(digits)) > 2
+
+
+def email(value: str) -> bool:
+    """RFC 5321 lengths, no empty label; a file name such as ``icon@2x.png`` is none."""
+    local, _, domain = value.rpartition("@")
+    if len(local) > 64 or len(domain) > 253 or ".." in value or local.startswith(".") or local.endswith("."):
+        return False
+    return domain.rpartition(".")[2].lower() not in {"png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js"}
+
+
+def random_looking(value: str) -> bool:
+    """Entropy of a generated secret: at least three bits a character, and not a placeholder."""
+    return entropy(value) >= 3.0 and not _PLACEHOLDER.search(value)
+
+
+def password(value: str) -> bool:
+    """A value somebody would type as a password: two kinds of characters at least, and not a placeholder."""
+    kinds = sum(bool(re.search(kind, value)) for kind in ("[a-z]", "[A-Z]", "[0-9]", "[^A-Za-z0-9]"))
+    return kinds >= 2 and entropy(value) >= 2.3 and not _PLACEHOLDER.search(value) and "(" not in value
+
+
+def not_placeholder(value: str) -> bool:
+    return not _PLACEHOLDER.search(value)
+
+
+def entropy(value: str) -> float:
+    """Shannon entropy in bits a character."""
+    length = len(value)
+    return (
+        -sum(count / length * math.log2(count / length) for count in Counter(value).values())
+        if value
+        else 0.0
+    )

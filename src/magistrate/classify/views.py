@@ -1,0 +1,95 @@
+"""Views: a text as a reader would see it, with the way back to the original characters.
+
+Removed: characters that show nothing (zero-width, soft hyphen, variation selectors, bidirectional marks). Folded: tag
+characters, full-width and mathematical forms, every script's decimal digits, look-alike letters, spaces and dashes.
+Source: Unicode 15 names; UTS #39 for the look-alikes (the pairs that spell ASCII identifiers).
+"""
+
+import re
+import unicodedata
+from bisect import bisect_right
+from itertools import chain
+
+_INVISIBLE = chain(
+    [0x00AD, 0x034F, 0x061C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFEFF, 0xFFA0],
+    range(0x180B, 0x1810),
+    range(0x200B, 0x2010),
+    range(0x202A, 0x202F),
+    range(0x2060, 0x2070),
+    range(0xFE00, 0xFE10),
+    range(0xE0100, 0xE01F0),
+)
+_SPACES = [0x00A0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000]
+_DASHES = [*range(0x2010, 0x2016), 0x2043, 0x2212, 0xFE58, 0xFE63, 0xFF0D]
+_COMPATIBLE = chain(range(0x2070, 0x20A0), range(0x2100, 0x2150), range(0x2460, 0x2500), range(0xFF01, 0xFF5F),
+                    range(0x1D400, 0x1D800), range(0x1F130, 0x1F14A))  # fmt: skip
+_LOOK_ALIKES = dict(
+    zip(
+        "асеорхуіјѕһԁԛԝАВЕКМНОРСТХІЈЅΑΒΕΖΗΙΚΜΝΟΡΤΥΧοαν",
+        "aceopxyijshdqwABEKMHOPCTXIJSABEZHIKMNOPTYXoav",
+        strict=True,
+    )
+)
+
+
+def _table() -> dict[str, str]:
+    table = {chr(code): "" for code in _INVISIBLE}
+    table |= {chr(code): " " for code in _SPACES}
+    table |= {chr(code): "-" for code in _DASHES}
+    table |= {chr(0xE0000 + code): chr(code) for code in range(0x20, 0x7F)}
+    table |= {chr(0xE0001): "", chr(0xE007F): ""}
+    for code in _COMPATIBLE:
+        folded = unicodedata.normalize("NFKC", chr(code))
+        if len(folded) == 1 and folded.isascii() and folded.isprintable():
+            table.setdefault(chr(code), folded)
+    for code in chain(range(0x0660, 0x20000), range(0x1E000, 0x1FC00)):
+        digit = unicodedata.decimal(chr(code), None)
+        if digit is not None:
+            table.setdefault(chr(code), str(digit))
+    return table | _LOOK_ALIKES
+
+
+FOLDED = _table()
+"""Character to what a reader takes it for."""
+
+_INTERESTING = re.compile("[" + "".join(map(re.escape, FOLDED)) + "]")
+
+
+class View:
+    """A normal spelling of ``original``; `span` leads back."""
+
+    __slots__ = ("_ends", "_shifts", "text")
+
+    def __init__(self, original: str) -> None:
+        pieces: list[str] = []
+        ends: list[int] = []
+        shifts: list[int] = []
+        at = out = 0
+        for match in _INTERESTING.finditer(original):
+            new = FOLDED[match[0]]
+            pieces += (original[at : match.start()], new)
+            out += match.start() - at + len(new)
+            at = match.end()
+            if not new:
+                # From here on an offset in the view lies one further in the original.
+                ends.append(out)
+                shifts.append(at - out)
+        pieces.append(original[at:])
+        self.text = "".join(pieces)
+        self._ends = ends
+        self._shifts = shifts
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Return the original characters behind ``start`` to ``end`` of the view."""
+        return self._original(start), self._original(end - 1) + 1
+
+    def _original(self, offset: int) -> int:
+        index = bisect_right(self._ends, offset) - 1
+        return offset + (self._shifts[index] if index >= 0 else 0)
+
+
+def view_of(text: str) -> View | None:
+    """Return the normal spelling of ``text``, or None when it is its own."""
+    if text.isascii() or _INTERESTING.search(text) is None:
+        return None
+    return View(text)
