@@ -108,6 +108,25 @@ def test_signatures_travel_byte_for_byte_beside_rewritten_text():
     assert [p.path[-1] for p in sealed] == ["signature", "data"]
 
 
+@pytest.mark.requirement("P9")
+@pytest.mark.parametrize(
+    "block",
+    [
+        {
+            "type": "image",
+            "source": {"type": "base64", "media_type": "image/png", "data": "my secret, in words"},
+        },
+        {"type": "thinking", "thinking": "", "signature": "my secret, in words"},
+        {"type": "redacted_thinking", "data": "my secret, in words"},
+    ],
+)
+def test_words_that_pose_as_bytes_are_read(block):
+    """Only base64 goes unread."""
+    exchange = ask(messages=[{"role": "assistant", "content": [block]}])
+    (found,) = [p for p in exchange.parts if p.text == "my secret, in words"]
+    assert found.kind is PartKind.TEXT
+
+
 def test_cached_input_counts_as_input():
     usage = {
         "input_tokens": 1,

@@ -125,6 +125,22 @@ def test_roles_decide_whose_words_they_are():
     }
 
 
+@pytest.mark.requirement("P9")
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "input_audio", "input_audio": {"data": "my secret, in words", "format": "wav"}},
+        {"type": "file", "file": {"file_data": "my secret, in words"}},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,my secret, in words"}},
+    ],
+)
+def test_words_that_pose_as_bytes_are_read(part):
+    """Only base64 goes unread, so a lenient endpoint cannot be told in a field nobody looks at."""
+    exchange = ask(messages=[{"role": "user", "content": [part]}])
+    (found,) = [p for p in exchange.parts if "my secret, in words" in p.text]
+    assert found.kind is PartKind.TEXT
+
+
 def tokens(*texts, **more):
     return {"content": [{"token": t, "logprob": -1.0, "bytes": list(t.encode()), **more} for t in texts]}
 

@@ -35,6 +35,12 @@ REFUSED = {
         "`a` stands twice",
         "a",
     ),
+    "a duplicate beside a key that ends in a backslash": (
+        b'{"q\\\\":1,"a":1,"a":2}',
+        "`a` stands twice",
+        "a",
+    ),
+    "a duplicate beside a spaced colon": (b'{"q" :1,"a":1,"a":2}', "`a` stands twice", "a"),
     "NaN": (b'{"a":[NaN]}', "`NaN` is not a JSON number", "a.0"),
     "minus infinity": (b'{"a":-Infinity}', "`-Infinity`", "a"),
     "trailing data": (b"{} {}", "not JSON", None),
