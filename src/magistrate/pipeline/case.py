@@ -90,6 +90,13 @@ class Case:
         self._last_ns = now
 
     @property
+    def dialect(self) -> str:
+        """The dialect in which this client is answered: the route's, or the one its headers speak."""
+        named = self.wire.dialect if self.wire else "openai.chat"
+        anthropic = "anthropic-version" in self.inbound.headers
+        return "anthropic.messages" if anthropic and (not self.wire or named == "openai.models") else named
+
+    @property
     def total_us(self) -> int:
         return (self.line.clock.ticks_ns() - self.inbound.started_ns) // 1000
 

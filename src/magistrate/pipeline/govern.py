@@ -76,7 +76,7 @@ def refuse(case: Case, refused: Refused) -> bytes:
         refused.code, refused.message, rules=refused.rules, record=case.record, param=refused.param
     )
     case.refusal = refusal
-    dialect = case.line.dialects[case.wire.dialect if case.wire else "openai.chat"]
+    dialect = case.line.dialects[case.dialect]
     if case.relay is not None:
         return case.relay.abandon(dialect.refuse_in_stream(refusal, case.relay.seen))
     case.status = refusal.http_status

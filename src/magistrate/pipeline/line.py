@@ -53,5 +53,5 @@ class Line:
     """Secret under which `tokenise` derives its tokens."""
     mode: Mode = Mode.ENFORCE
     limits: Limits = Limits()
-    fail_modes: FailModes = CLOSED
+    fail_modes: FailModes = field(default_factory=lambda: CLOSED)
     health: HealthBoard = field(default_factory=HealthBoard)

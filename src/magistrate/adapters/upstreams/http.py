@@ -23,6 +23,9 @@ from magistrate.exchange.endpoint import Endpoint
 from magistrate.exchange.errors import UpstreamError
 from magistrate.pipeline.ports import UpstreamAnswer, UpstreamRequest
 
+VERSIONS = {"gemini": "/v1beta", "azure": "/openai/v1"}
+"""The path that a bare host's API stands under; the others say ``/v1``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -51,10 +54,14 @@ class Access:
         return "authorization", f"Bearer {self.api_key}"
 
     def url(self, path: str) -> str:
-        """Return the URL of ``path``; a base URL that already ends in the API's version is not doubled."""
+        """Return the URL of ``path``, which is relative to the base URL.
+
+        A base URL without a path of its own gets the API's version, because that is how SDKs are told where to go.
+        """
         base = self.base_url.rstrip("/")
-        version, _, rest = path.lstrip("/").partition("/")
-        return f"{base}/{rest}" if base.endswith("/" + version) else f"{base}/{version}/{rest}"
+        if base.count("/") == 2:
+            base += VERSIONS.get(self.api, "/v1")
+        return base + path
 
 
 class HttpUpstream:
