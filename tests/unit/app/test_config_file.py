@@ -13,6 +13,7 @@ from magistrate.app.config import Rejected, catalogue, embedded_default, json_sc
 from magistrate.app.settings import PriceSetting
 from magistrate.exchange.decision import Mode
 from magistrate.exchange.errors import ConfigurationError
+from magistrate.wire.routes import ROUTES
 
 FULL = """\
 listen: 127.0.0.1:8484
@@ -290,3 +291,10 @@ def test_the_published_schema_is_the_one_the_reader_obeys() -> None:
     """`docs/magistrate.schema.json` is generated; editors and the reader agree."""
     path = Path(__file__).parents[3] / "docs" / "magistrate.schema.json"
     assert json.loads(path.read_text()) == json_schema()
+
+
+def test_endpoints_serve_exactly_the_operations_that_routes_send_upstream() -> None:
+    """A route that no endpoint could serve, or an operation that no route asks for, would be a spelling mistake."""
+    asked = {f"{route.dialect}:{route.operation}" for route in ROUTES if route.upstream}
+    assert set(OPERATIONS["simulator"]) == asked
+    assert {name for api in ("openai", "anthropic", "gemini") for name in OPERATIONS[api]} == asked
