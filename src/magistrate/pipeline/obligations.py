@@ -49,7 +49,7 @@ class Rewriter:
             part = parts[index]
             if part.kind is PartKind.KEY:
                 message = f"a field's name holds `{found[0].label}`, which cannot be rewritten there"
-                raise Refused(Code.POLICY_DENIED, message, param=".".join(map(str, part.path)))
+                raise Refused(Code.POLICY_DENIED, message, param=".".join(map(str, part.path[:-1])))
             header = part.path[:1] == ("@header",)
             rewrites[index] = DROPPED if header else self.text(part.text, found)
         return rewrites

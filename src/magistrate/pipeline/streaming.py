@@ -7,6 +7,8 @@ the terminal event, which goes out only when the outcome is on record.
 
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 from magistrate.exchange.content import Part, PartKind, Usage
 from magistrate.exchange.decision import Decision
 from magistrate.exchange.errors import MalformedAnswer, Refused, Unreadable
@@ -16,7 +18,7 @@ from magistrate.exchange.stream import Channel, Delta, StreamEvent
 from magistrate.pipeline.case import Case
 from magistrate.pipeline.judging import judge_answer, labels_of, obligations_for, require_allowed
 from magistrate.pipeline.obligations import Rewriter, count
-from magistrate.wire.tree import argument_parts, rewrite_arguments
+from magistrate.wire.tree import argument_parts, rewrite, rewrite_arguments
 
 REMEMBERED_EVENTS = 4
 """How many of the last events a refusal may look at to continue ids and indexes."""
@@ -104,15 +106,18 @@ class Relay:
         return b"".join(pieces)
 
     def _judge(self, event: StreamEvent) -> bytes:
-        before = self._close_others(event)
-        texts = {index: self._delta(event, delta) for index, delta in enumerate(event.deltas)}
         parts = self._parts(event.parts) if event.parts else {}
-        if parts:
+        clean = event
+        if parts and event.data is not None:
+            # Whatever is later written like this event must not bring back what was taken out of it.
             self._altered = True
+            clean = msgspec.structs.replace(event, data=rewrite(event.data, event.parts, parts))
+        before = self._close_others(clean)
+        texts = {index: self._delta(clean, delta) for index, delta in enumerate(event.deltas)}
         changed = {i: text for i, text in texts.items() if text != event.deltas[i].text}
-        self.seen = [*self.seen[1 - REMEMBERED_EVENTS :], event]
-        if event.data is None or not (changed or parts):
-            return before + (event.raw if event.data is None else self._dialect.write_event(event, {}, {}))
+        self.seen = [*self.seen[1 - REMEMBERED_EVENTS :], clean]
+        if event.data is None:
+            return before + event.raw
         return before + self._dialect.write_event(event, changed, parts)
 
     def _delta(self, event: StreamEvent, delta: Delta) -> str:
