@@ -45,6 +45,14 @@ fix: .venv/.dev ## format and apply safe lint fixes
 test: .venv/.dev ## run every test this machine can run, and name those it cannot
 	$(BIN)/python -m pytest
 
+.PHONY: requirements
+requirements: ## write down which promise is shown by which test
+	@$(PYTHON) tools/requirements.py
+
+.PHONY: clients
+clients: ## install the coding agents that the end-to-end tests drive, into .tools/
+	@tools/install-clients
+
 .PHONY: lock
 lock: .venv/.dev ## recompile the hash-pinned requirement files
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" pyproject.toml --group build -o requirements/run.txt
