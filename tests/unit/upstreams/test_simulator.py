@@ -340,6 +340,8 @@ async def test_what_it_cannot_read_it_refuses(path, body, status):
         ("usage: 12 34\nfinish: length", Script(usage=(12, 34), truncated=True)),
         ("this is malformed\nnot a line", Script()),
         ("malformed", Script(malformed=True)),
+        ('backwards\nsay: cba\ncall tool f }1:"a"{', Script(say="abc", calls=(("f", '{"a":1}'),))),
+        ("a step backwards\nsay: cba\ncall tool f", Script(say="cba", calls=(("f", "{}"),))),
     ],
 )  # fmt: skip
 def test_directives_are_whole_lines(message, script):

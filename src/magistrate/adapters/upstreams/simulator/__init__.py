@@ -20,6 +20,8 @@ Directives are lines of the last user message; any other line is text. A line th
     pause: SECONDS             be silent before every piece of a stream but the first
     cut after N chunks         break off after N events of a stream (a whole answer breaks off in the middle)
     malformed                  send what is not JSON
+    backwards                  reverse every TEXT and JSON of the message, so that an answer can hold what the
+                               question must not
 
 Without a directive the answer is ``[simulator] you said: ...``; after tool results it is
 ``[simulator] the tool returned: ...``, so that an agent's loop ends. ``model`` in every answer ends in ``-simulator``,

@@ -42,7 +42,7 @@ _NUMBER = re.compile(
 _FAIL = re.compile(r"fail: ?([45]\d\d)(?: at (\S+))?")
 _USAGE = re.compile(r"usage: ?(\d{1,9}) (\d{1,9})")
 _MARKS = ("say:", "reason:", "refuse:", "call tool ", "chunk", "fail:", "hang:", "pause:", "malformed",
-          "finish: length", "usage:")  # fmt: skip
+          "finish: length", "usage:", "backwards")  # fmt: skip
 
 _NOTHING = Script()
 
@@ -52,14 +52,15 @@ def read_script(message: str) -> Script:
     if not any(mark in message for mark in _MARKS):
         return _NOTHING
     found: dict[str, object] = {}
+    lines = [line.strip() for line in message.split("\n")]
+    step = -1 if "backwards" in lines else 1
     texts: dict[str, list[str]] = {}
     calls: list[tuple[str, str]] = []
-    for raw in message.split("\n"):
-        line = raw.strip()
+    for line in lines:
         if match := _TEXT.fullmatch(line):
-            texts.setdefault(match[1].replace(" ", "_"), []).append(match[2])
+            texts.setdefault(match[1].replace(" ", "_"), []).append(match[2][::step])
         elif match := _CALL.fullmatch(line):
-            calls.append((match[1], match[2] or "{}"))
+            calls.append((match[1], (match[2] or "{}"[::step])[::step]))
         elif line == "malformed":
             found["malformed"] = True
         elif line == "finish: length":
