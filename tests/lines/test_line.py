@@ -108,7 +108,7 @@ async def test_a_refusal_at_any_step_is_on_record_and_nothing_is_sent(
 ) -> None:
     """Refusals are evidence too (A1), and a refused call never reaches an endpoint."""
     world = World(answering())
-    reply = await world.ask(path, body, **headers)
+    reply = await world.ask(path, body, reply=None, **headers)
     assert (reply.status, reply.json["error"]["code"]) == (status, code)
     assert world.upstream.calls == []
     assert world.evidence.phases == ["intent", "outcome"]

@@ -19,6 +19,7 @@ from magistrate.exchange.errors import EvidenceUnavailable, Refused, UpstreamErr
 from magistrate.exchange.finding import Finding, FindingStatus
 from magistrate.exchange.outcome import Code
 from magistrate.exchange.principal import Principal
+from magistrate.exchange.stream import Channel
 from magistrate.pipeline.case import Case
 from magistrate.pipeline.govern import govern
 from magistrate.pipeline.line import Limits, Line
@@ -30,6 +31,7 @@ from magistrate.wire.dialects import DIALECTS
 KEY = "mag-test"
 ALICE = Principal(key="k1", user="alice", groups=("staff",), application="tests")
 SCANNER = Scanner()
+STARTER = PolicySource(None).load()
 
 OPERATIONS = (
     "openai.chat:chat",
@@ -143,7 +145,7 @@ class Classifier:
             )
         return SCANNER.scan(parts)
 
-    def open_inspector(self) -> Inspector:
+    def open_inspector(self) -> Inspector[Channel]:
         return Inspector(SCANNER)
 
 
@@ -330,9 +332,6 @@ class World:
         )
         await govern(Case(inbound, self.line), reply)
         return reply
-
-
-STARTER = PolicySource(None).load()
 
 
 def policies(text: str) -> Bundle:

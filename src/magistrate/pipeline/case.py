@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from magistrate.exchange.content import Answer, Exchange, Part, Usage
 from magistrate.exchange.decision import Decision, Facts, Obligation
@@ -10,17 +10,25 @@ from magistrate.exchange.endpoint import Endpoint, Route
 from magistrate.exchange.finding import Finding
 from magistrate.exchange.outcome import Ending, Outcome, Refusal
 from magistrate.exchange.principal import ANONYMOUS, Principal
+from magistrate.exchange.stream import StreamEvent
 from magistrate.pipeline.line import Line
 from magistrate.pipeline.ports import Inbound
 
 if TYPE_CHECKING:
-    from magistrate.pipeline.streaming import Relay
     from magistrate.wire.routes import Route as WireRoute
 
 STEPS = ("read", "identify", "classify", "decide", "open", "route", "call", "inspect", "close")
 """The steps' names in `Server-Timing` and in evidence; step ``n`` of the line is ``STEPS[n - 1]``."""
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
+
+
+class Relaying(Protocol):
+    """A stream under way, as far as the file needs to know it."""
+
+    seen: list[StreamEvent]
+
+    def abandon(self, ending: bytes) -> bytes: ...
 
 
 class Attempt:
@@ -60,7 +68,7 @@ class Case:
         self.endpoint: Endpoint | None = None
         self.obligations: tuple[Obligation, ...] = ()
         self.answer: Answer | None = None
-        self.relay: Relay | None = None
+        self.relay: Relaying | None = None
         self.returned_headers: Mapping[str, str] = {}
         self.answer_decision: Decision | None = None
         self.answer_labels: tuple[str, ...] = ()

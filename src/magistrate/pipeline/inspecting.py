@@ -7,7 +7,7 @@ from magistrate.exchange.outcome import Code, Ending, Refusal
 from magistrate.pipeline import headers
 from magistrate.pipeline.calling import Received
 from magistrate.pipeline.case import Case
-from magistrate.pipeline.judging import judge_answer, labels_of, obligations_for, require_allowed
+from magistrate.pipeline.judging import judge_answer, labels_of, obligations_for, require_allowed, unread
 from magistrate.pipeline.obligations import Rewriter, count
 from magistrate.pipeline.ports import Reply
 from magistrate.pipeline.streaming import Relay
@@ -41,8 +41,7 @@ async def _whole(case: Case, received: Received) -> bytes:
     case.model_version, case.fingerprint = answer.model, answer.fingerprint
     case.finish, case.usage = answer.finish, answer.usage
     findings = await case.line.classifier.classify(answer.parts)
-    opaque = any(part.kind is PartKind.OPAQUE for part in answer.parts)
-    decision = judge_answer(case, findings, labels_of(findings), opaque=opaque)
+    decision = judge_answer(case, findings, labels_of(findings), opaque=unread(answer.parts))
     require_allowed(decision)
     assert case.endpoint is not None
     assert case.exchange is not None

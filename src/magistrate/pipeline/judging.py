@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from magistrate.exchange.content import PartKind
+from magistrate.exchange.content import Part, PartKind, Role
 from magistrate.exchange.decision import Action, Decision, Effect, Facts, Mode, Obligation
 from magistrate.exchange.errors import Refused
 from magistrate.exchange.finding import Finding, FindingStatus
@@ -44,7 +44,7 @@ def decide(case: Case) -> None:
                 f"no endpoint serves the model `{exchange.model[:200]}`; see /v1/models for those that do",
                 param="model",
             )
-    opaque = any(part.kind is PartKind.OPAQUE for part in case.parts)
+    opaque = unread(case.parts)
     case.facts = _facts(case, Action.CALL, case.labels, opaque=opaque)
     decision = ask_policy(
         case.line.bundle,
@@ -84,6 +84,14 @@ def require_allowed(decision: Decision) -> None:
     raise Refused(
         Code.POLICY_DENIED, decision.message or "policy does not allow this call", rules=decision.rules
     )
+
+
+def unread(parts: Sequence[Part]) -> bool:
+    """Return whether some content cannot be read by any detector.
+
+    Signatures and encrypted state of the endpoint's own (role METADATA) are no content.
+    """
+    return any(part.kind is PartKind.OPAQUE and part.role is not Role.METADATA for part in parts)
 
 
 def labels_of(findings: Sequence[Finding]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from magistrate.exchange.content import Part
 from magistrate.exchange.endpoint import Endpoint
 from magistrate.exchange.finding import Finding
 from magistrate.exchange.principal import Principal
+from magistrate.exchange.stream import Channel
 
 
 class Clock(Protocol):
@@ -86,7 +87,7 @@ class Classifier(Protocol):
         """Inspect on the spot: for the small pieces of a stream."""
         ...
 
-    def open_inspector(self) -> Inspector:
+    def open_inspector(self) -> Inspector[Channel]:
         """Return a fresh stream inspector; one per answer."""
         ...
 

@@ -12,6 +12,7 @@ from magistrate.classify.inspector import Inspector
 from magistrate.classify.scanner import Scanner
 from magistrate.exchange.content import Part
 from magistrate.exchange.finding import Finding, FindingStatus
+from magistrate.exchange.stream import Channel
 
 INLINE_CHARACTERS = 100_000
 """Up to here inspection takes about as long as one garbage collection: 3 ms."""
@@ -44,7 +45,7 @@ class AlwaysOn:
         """See `pipeline.ports.Classifier`."""
         return self._scanner.scan(parts)
 
-    def open_inspector(self) -> Inspector:
+    def open_inspector(self) -> Inspector[Channel]:
         """See `pipeline.ports.Classifier`."""
         return Inspector(self._scanner)
 
