@@ -1,12 +1,14 @@
 """The two spellings of Gemini's field names, and reading a field by either."""
 
 import re
+from functools import lru_cache
 
 from magistrate.exchange.content import Json, Tree
 
 _CAPITAL = re.compile(r"[A-Z]")
 
 
+@lru_cache(maxsize=512)
 def snake(name: str) -> str:
     """Return the protobuf spelling of a JSON name: ``maxOutputTokens`` is ``max_output_tokens``."""
     return _CAPITAL.sub(lambda match: "_" + match[0].lower(), name)

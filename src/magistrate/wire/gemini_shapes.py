@@ -53,11 +53,9 @@ def message(fields: Mapping[str, Visit], *, nullable: bool = False) -> Visit:
 
     def visit(value: Json, path: Path, role: Role, out: list[Part]) -> None:
         if type(value) is dict:
-            for other in twins.keys() & value.keys():
-                if twins[other] in value:
-                    raise Unreadable(
-                        f"`{twins[other]}` and `{other}` are one field: send it once", (*path, other)
-                    )
+            for key in value:
+                if key in twins and twins[key] in value:
+                    raise Unreadable(f"`{twins[key]}` and `{key}` are one field: send it once", (*path, key))
         inner(value, path, role, out)
 
     return visit
