@@ -90,7 +90,7 @@ class Decision(msgspec.Struct, frozen=True):
     observed: tuple[str, ...] = ()
     """Policies in observe mode that matched."""
     errors: tuple[str, ...] = ()
-    """Policies whose condition could not be evaluated; any makes the decision INDETERMINATE."""
+    """Policies whose condition could not be evaluated; one that is enforced makes its endpoints INDETERMINATE."""
 
 
 class Facts(msgspec.Struct, frozen=True):

@@ -4,13 +4,14 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import cedarpy
+import msgspec
 
-from magistrate.exchange.decision import Mode
+from magistrate.exchange.decision import Mode, Obligation
 from magistrate.exchange.errors import ConfigurationError
 from magistrate.policy.source import Problem, Statement, read_statements
 
@@ -22,38 +23,44 @@ if TYPE_CHECKING:
 SCHEMA = "schema.cedarschema"
 MOST_BYTES = 4 * 1024 * 1024
 MOST_POLICIES = 10_000
+OBLIGATION_PARAMS = ("max_output_tokens", "message", "prefer")
 REMEMBERED_DECISIONS = 4096
 """Equal situations are decided once per bundle; a decision holds about a kilobyte."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sets:
-    """The compiled sets of one level: what is asked for a decision, and for its obligations."""
+class Does(StrEnum):
+    """What a policy that matches does."""
 
-    access: cedarpy.PolicySet
-    obligations: cedarpy.PolicySet
+    PERMIT = "permit"
+    DENY = "deny"
+    ESCALATE = "escalate"
+    OBLIGE = "oblige"
+
+
+class Control(msgspec.Struct, frozen=True):
+    """A policy as deciding needs it; ``obligation`` exactly where it obliges."""
+
+    does: Does
+    mode: Mode
+    obligation: Obligation | None = None
 
 
 class Bundle:
-    """A valid set of policies. Immutable; two bundles with the same digest decide alike."""
+    """A valid set of policies. Immutable; two bundles with the same digest decide alike.
+
+    ``compiled`` holds every policy under its own ``@id`` and *as a permit*. Cedar names only the policies that
+    determined its answer, so a forbid would hide the permits, and a permit that grants would hide nothing but say
+    nothing of obligations. With permits alone its answer is the whole list of policies whose scope and conditions
+    hold, in one question per endpoint; what each does stands in ``controls``, and ``decide`` combines them.
+    """
 
     def __init__(self, files: Mapping[str, bytes], statements: Iterable[Statement]) -> None:
         self.files = dict(files)
         self.digest = digest(files)
         self.statements = {statement.id: statement for statement in statements}
-        every = list(self.statements.values())
-        enforced = [s for s in every if s.mode is Mode.ENFORCE]
-        self.enforced = _sets(enforced)
-        self.has_shadow = any(s.mode is Mode.SHADOW for s in every)
-        self.shadowed = (
-            _sets([s for s in every if s.mode is not Mode.OBSERVE]) if self.has_shadow else self.enforced
-        )
-        observed = [s for s in every if s.mode is Mode.OBSERVE]
-        self.observed = tuple(
-            _compile([s for s in observed if s.effect == effect])
-            for effect in ("permit", "forbid")
-            if observed
-        )
+        self.controls = {name: _control(statement) for name, statement in self.statements.items()}
+        self.has_shadow = any(control.mode is Mode.SHADOW for control in self.controls.values())
+        self.compiled = _compile(self.statements.values())
         self.memo: Callable[..., Decision] | None = None
 
     def remember(self, decide: "Callable[..., Decision]") -> "Callable[..., Decision]":
@@ -92,6 +99,8 @@ def load(files: Mapping[str, bytes]) -> Bundle:
     schema = _schema(files, problems)
     for name in sorted(files):
         if not name.endswith(".cedar"):
+            if name != SCHEMA:
+                problems.append(Problem(name, 1, f"neither a `.cedar` file nor `{SCHEMA}`"))
             continue
         try:
             text = files[name].decode()
@@ -101,7 +110,7 @@ def load(files: Mapping[str, bytes]) -> Bundle:
         found, wrong = read_statements(name, text)
         statements += found
         problems += wrong
-        if schema is not None and not wrong:
+        if schema is not None and found:
             problems += _validate(name, text, found, schema)
     problems += _clashes(statements)
     if not statements and not problems:
@@ -148,20 +157,23 @@ def _clashes(statements: list[Statement]) -> list[Problem]:
             f"`@id` `{s.id}` is used {count[s.id]} times; records name it, so it must be one policy's",
         )
         for s in statements
-        if count[s.id] > 1
+        if s.id and count[s.id] > 1
     ]
 
 
-def _sets(statements: list[Statement]) -> Sets:
-    return Sets(
-        access=_compile([s for s in statements if s.obligation is None]),
-        obligations=_compile([s for s in statements if s.obligation is not None]),
-    )
+def _control(statement: Statement) -> Control:
+    notes, kind = statement.annotations, statement.obligation
+    if kind is not None:
+        labels = tuple(label.strip() for label in notes.get("labels", "").split(",") if label.strip())
+        params = tuple((name, notes[name]) for name in OBLIGATION_PARAMS if name in notes)
+        return Control(Does.OBLIGE, statement.mode, Obligation(kind, statement.id, labels, params))
+    if statement.effect == "permit":
+        return Control(Does.PERMIT, statement.mode)
+    return Control(Does(notes.get("verdict", Does.DENY.value)), statement.mode)
 
 
-def _compile(statements: list[Statement]) -> cedarpy.PolicySet:
-    # Each policy goes in under its own `@id`, so that Cedar's answer names it.
-    trees = {statement.id: statement.tree for statement in statements}
+def _compile(statements: Iterable[Statement]) -> cedarpy.PolicySet:
+    trees = {statement.id: {**statement.tree, "effect": "permit"} for statement in statements}
     return cedarpy.PolicySet.from_json_str(
         json.dumps({"templates": {}, "staticPolicies": trees, "templateLinks": []})
     )

@@ -1,10 +1,11 @@
-"""``decide``: a function of values. Cedar is asked once per level and set, for all endpoints together."""
+"""``decide``: a function of values. Cedar says which policies match each endpoint; here they are combined."""
 
 import json
 import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 import cedarpy
 
@@ -14,15 +15,19 @@ from magistrate.exchange.decision import (
     EndpointVerdict,
     Facts,
     Mode,
-    Obligation,
     Would,
 )
 from magistrate.exchange.endpoint import Endpoint
 from magistrate.exchange.principal import Principal
-from magistrate.policy.bundle import Bundle, Sets
+from magistrate.policy.bundle import Bundle, Does
 
 OUT_OF_SCOPE = "the key is not scoped to this model"
 NO_PERMIT = "no policy permits it"
+UNKNOWN: Final = "unknown"
+"""Stands for the policy in errors that name none: the question itself could not be put."""
+
+ENFORCED = frozenset({Mode.ENFORCE})
+SHADOWED = frozenset({Mode.ENFORCE, Mode.SHADOW})
 
 _NAMED = re.compile(r"`([^`]+)`")
 
@@ -38,87 +43,98 @@ def decide(
     """Return the verdict on one exchange for every endpoint it could concern.
 
     Deny over escalate over allow; what no policy permits is denied; a policy whose condition cannot be evaluated
-    makes its endpoints INDETERMINATE, because Cedar skips it and a skipped forbid would be a permission.
+    makes its endpoints INDETERMINATE, because Cedar skips it and a skipped forbid would be a permission. The whole is
+    ALLOW if any endpoint is allowed, else INDETERMINATE if any is: a person is not asked to approve, and a client is
+    not told of a denial, that policy might have decided otherwise.
     ``mode`` caps every policy: in observe and shadow nothing acts, and what would have happened is in ``would``.
     """
     return bundle.remember(_decide)(principal, facts, tuple(endpoints), mode)
 
 
-def may_call(bundle: Bundle, principal: Principal, facts: Facts, endpoint: Endpoint) -> bool:
-    """Return whether ``principal`` may use ``endpoint`` at all, for lists of models."""
-    return decide(bundle, principal, facts, (endpoint,)).effect is Effect.ALLOW
-
-
 def _decide(
     bundle: Bundle, principal: Principal, facts: Facts, endpoints: tuple[Endpoint, ...], mode: Mode
 ) -> Decision:
-    requests = [_request(principal, facts, endpoint) for endpoint in endpoints]
-    entities = cedarpy.Entities.from_json_str(json.dumps(_entities(principal, endpoints)))
-    enforced = _ask(bundle, bundle.enforced, principal, endpoints, requests, entities)
+    found = _ask(bundle, principal, facts, endpoints)
+    verdicts = tuple(_verdict(bundle, principal, each, ENFORCED) for each in found)
     would: Would | None = None
     if mode is not Mode.ENFORCE or bundle.has_shadow:
-        verdicts, _ = _ask(bundle, bundle.shadowed, principal, endpoints, requests, entities)
-        would = _would(verdicts)
-    observed = _observed(bundle, requests, entities)
-    verdicts, errors = enforced
+        would = _would(tuple(_verdict(bundle, principal, each, SHADOWED) for each in found))
+    observed = _observed(bundle, found, mode)
+    errors = tuple(sorted({name for each in found for name in each.broken}))
     if mode is not Mode.ENFORCE:
-        allowed = tuple(
-            EndpointVerdict(v.endpoint, Effect.ALLOW, reason=f"{mode.value} mode") for v in verdicts
-        )
-        return Decision(
-            Effect.ALLOW, bundle.digest, endpoints=allowed, would=would, observed=observed, errors=errors
-        )
+        verdicts = tuple(_lifted(verdict, mode) for verdict in verdicts)
     effect, rules = _overall(verdicts)
     code, message = _told(bundle, rules) if effect is not Effect.ALLOW else ("", "")
-    if not message and effect is Effect.DENY and verdicts and all(v.reason == OUT_OF_SCOPE for v in verdicts):
+    if effect is Effect.DENY and verdicts and all(v.reason == OUT_OF_SCOPE for v in verdicts):
         message = OUT_OF_SCOPE
     return Decision(effect, bundle.digest, rules, verdicts, code, message, would, observed, errors)
 
 
+class Found(NamedTuple):
+    """What Cedar said of one endpoint: the policies that match it, and those that could not be evaluated."""
+
+    endpoint: Endpoint
+    matched: tuple[str, ...]
+    broken: tuple[str, ...]
+
+
 def _ask(
-    bundle: Bundle,
-    sets: Sets,
-    principal: Principal,
-    endpoints: tuple[Endpoint, ...],
-    requests: list[dict[str, Any]],
-    entities: cedarpy.Entities,
-) -> tuple[tuple[EndpointVerdict, ...], tuple[str, ...]]:
-    access = cedarpy.is_authorized_batch(requests, sets.access, entities)
-    duties = cedarpy.is_authorized_batch(requests, sets.obligations, entities)
-    verdicts: list[EndpointVerdict] = []
-    errors: set[str] = set()
-    for endpoint, permission, duty in zip(endpoints, access, duties, strict=True):
-        broken = (*permission.diagnostics.errors, *duty.diagnostics.errors)
-        if broken:
-            errors.update(_policy_in(text) for text in broken)
-            reason = "a policy could not be evaluated"
-            verdicts.append(EndpointVerdict(endpoint.id, Effect.INDETERMINATE, reason=reason))
-            continue
-        verdicts.append(_verdict(bundle, principal, endpoint, permission, duty))
-    return tuple(verdicts), tuple(sorted(errors))
-
-
-def _verdict(
-    bundle: Bundle,
-    principal: Principal,
-    endpoint: Endpoint,
-    permission: cedarpy.AuthzResult,
-    duty: cedarpy.AuthzResult,
-) -> EndpointVerdict:
-    rules = tuple(sorted(permission.diagnostics.reasons))
-    if principal.models and not any(fnmatchcase(endpoint.model, pattern) for pattern in principal.models):
-        return EndpointVerdict(endpoint.id, Effect.DENY, reason=OUT_OF_SCOPE)
-    if permission.allowed:
-        obligations = tuple(_obligation(bundle, rule) for rule in sorted(duty.diagnostics.reasons))
-        return EndpointVerdict(endpoint.id, Effect.ALLOW, rules, obligations)
-    if not rules:
-        return EndpointVerdict(endpoint.id, Effect.DENY, reason=NO_PERMIT)
-    denying = tuple(r for r in rules if bundle.statements[r].annotations.get("verdict", "deny") == "deny")
-    if denying:
-        return EndpointVerdict(endpoint.id, Effect.DENY, denying, reason=f"forbidden by {', '.join(denying)}")
-    return EndpointVerdict(
-        endpoint.id, Effect.ESCALATE, rules, reason=f"a person must decide: {', '.join(rules)}"
+    bundle: Bundle, principal: Principal, facts: Facts, endpoints: tuple[Endpoint, ...]
+) -> tuple[Found, ...]:
+    try:
+        entities = _entities(principal, endpoints)
+    except ValueError:
+        # A name that is no Unicode text (a lone surrogate): nobody can say which policies it would match.
+        return tuple(Found(endpoint, (), (UNKNOWN,)) for endpoint in endpoints)
+    context = _context(facts)
+    requests = [_request(principal, facts, endpoint, context) for endpoint in endpoints]
+    answers = cedarpy.is_authorized_batch(requests, bundle.compiled, entities)
+    return tuple(
+        Found(
+            endpoint,
+            tuple(sorted(answer.diagnostics.reasons)),
+            tuple(_policy_in(bundle, text) for text in answer.diagnostics.errors),
+        )
+        for endpoint, answer in zip(endpoints, answers, strict=True)
     )
+
+
+def _verdict(bundle: Bundle, principal: Principal, found: Found, modes: frozenset[Mode]) -> EndpointVerdict:
+    """Combine what matched: out of scope, then deny, then broken, then escalate, then allow.
+
+    A denial stands although another policy is broken: whatever that one would have said, it could not lift it.
+    """
+    name = found.endpoint.id
+    if principal.models and not any(fnmatchcase(found.endpoint.model, p) for p in principal.models):
+        return EndpointVerdict(name, Effect.DENY, reason=OUT_OF_SCOPE)
+    by: dict[Does, list[str]] = {does: [] for does in Does}
+    for rule in found.matched:
+        control = bundle.controls[rule]
+        if control.mode in modes:
+            by[control.does].append(rule)
+    if by[Does.DENY]:
+        return _no(name, Effect.DENY, by[Does.DENY], "forbidden by")
+    broken = [b for b in found.broken if b == UNKNOWN or bundle.controls[b].mode in modes]
+    if broken:
+        return _no(name, Effect.INDETERMINATE, broken, "could not be evaluated:")
+    if not by[Does.PERMIT]:
+        # Escalating what nothing permits would ask a person for a right that policy does not give.
+        return EndpointVerdict(name, Effect.DENY, reason=NO_PERMIT)
+    if by[Does.ESCALATE]:
+        return _no(name, Effect.ESCALATE, by[Does.ESCALATE], "a person must decide:")
+    duties = (bundle.controls[rule].obligation for rule in by[Does.OBLIGE])
+    return EndpointVerdict(name, Effect.ALLOW, tuple(by[Does.PERMIT]), tuple(o for o in duties if o))
+
+
+def _no(endpoint: str, effect: Effect, rules: list[str], why: str) -> EndpointVerdict:
+    return EndpointVerdict(endpoint, effect, tuple(rules), reason=f"{why} {', '.join(rules)}")
+
+
+def _lifted(verdict: EndpointVerdict, mode: Mode) -> EndpointVerdict:
+    # A key's own ceiling is a property of the credential, like its expiry: no mode of policy lifts it.
+    if verdict.reason == OUT_OF_SCOPE:
+        return verdict
+    return EndpointVerdict(verdict.endpoint, Effect.ALLOW, reason=f"{mode.value} mode")
 
 
 def _overall(verdicts: tuple[EndpointVerdict, ...]) -> tuple[Effect, tuple[str, ...]]:
@@ -138,66 +154,68 @@ def _would(verdicts: tuple[EndpointVerdict, ...]) -> Would:
     return Would(effect, rules, tuple(obligations))
 
 
-def _observed(bundle: Bundle, requests: list[dict[str, Any]], entities: cedarpy.Entities) -> tuple[str, ...]:
-    matched: set[str] = set()
-    for policies in bundle.observed:
-        for answer in cedarpy.is_authorized_batch(requests, policies, entities):
-            matched.update(answer.diagnostics.reasons)
-    return tuple(sorted(matched))
-
-
-def _obligation(bundle: Bundle, rule: str) -> Obligation:
-    statement = bundle.statements[rule]
-    kind = statement.obligation
-    assert kind is not None
-    notes = statement.annotations
-    labels = tuple(label.strip() for label in notes.get("labels", "").split(",") if label.strip())
-    params = tuple(
-        (name, value)
-        for name, value in sorted(notes.items())
-        if name in {"max_output_tokens", "prefer", "message"}
+def _observed(bundle: Bundle, found: tuple[Found, ...], mode: Mode) -> tuple[str, ...]:
+    matched = {rule for each in found for rule in each.matched}
+    return tuple(
+        sorted(r for r in matched if mode is Mode.OBSERVE or bundle.controls[r].mode is Mode.OBSERVE)
     )
-    return Obligation(kind, rule, labels, params)
 
 
 def _told(bundle: Bundle, rules: tuple[str, ...]) -> tuple[str, str]:
     """Return the code and message of the first determining policy that has one."""
     for rule in rules:
-        notes = bundle.statements[rule].annotations
-        if "message" in notes or "code" in notes:
-            return notes.get("code", ""), notes.get("message", "")
+        statement = bundle.statements.get(rule)
+        if statement and ("message" in statement.annotations or "code" in statement.annotations):
+            return statement.annotations.get("code", ""), statement.annotations.get("message", "")
     return "", ""
 
 
-def _policy_in(text: str) -> str:
-    # Cedar: "error while evaluating policy `ID`: …". What cannot be told apart is still an error.
+def _policy_in(bundle: Bundle, text: str) -> str:
+    # Cedar: "error while evaluating policy `ID`: …". What names no policy of ours counts against all of them.
     named = _NAMED.search(text)
-    return named[1] if named else "unknown"
+    return named[1] if named and named[1] in bundle.controls else UNKNOWN
 
 
 def _uid(kind: str, name: str) -> dict[str, str]:
     return {"type": f"Magistrate::{kind}", "id": name}
 
 
-def _request(principal: Principal, facts: Facts, endpoint: Endpoint) -> dict[str, Any]:
-    return {
-        "principal": _uid("User", principal.user),
-        "action": _uid("Action", facts.action.value),
-        "resource": _uid("Endpoint", endpoint.id),
-        "context": {
+def _context(facts: Facts) -> str:
+    return json.dumps(
+        {
             "dialect": facts.dialect,
             "operation": facts.operation,
             "model": facts.model,
             "stream": facts.stream,
             "opaque": facts.opaque,
-            "labels": list(facts.labels),
-            "tools": list(facts.tools),
-            "tags": list(facts.tags),
-        },
+            "labels": facts.labels,
+            "tools": facts.tools,
+            "tags": facts.tags,
+        }
+    )
+
+
+def _request(principal: Principal, facts: Facts, endpoint: Endpoint, context: str) -> dict[str, Any]:
+    return {
+        "principal": _uid("User", principal.user),
+        "action": _uid("Action", facts.action.value),
+        "resource": _uid("Endpoint", endpoint.id),
+        "context": context,
     }
 
 
-def _entities(principal: Principal, endpoints: tuple[Endpoint, ...]) -> list[dict[str, Any]]:
+@lru_cache(maxsize=512)
+def _entities(principal: Principal, endpoints: tuple[Endpoint, ...]) -> cedarpy.Entities:
+    """Return Cedar's handle on who asks and what is asked for. Equal values give an equal handle, so it is kept.
+
+    Raises:
+        ValueError: a name cannot be written as Unicode text.
+    """
+    return cedarpy.Entities.from_json_str(json.dumps(entities(principal, endpoints)))
+
+
+def entities(principal: Principal, endpoints: tuple[Endpoint, ...]) -> list[dict[str, Any]]:
+    """Return principal and endpoints as Cedar's JSON entities, in the shape of the schema."""
     user = {
         "uid": _uid("User", principal.user),
         "attrs": {

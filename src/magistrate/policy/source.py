@@ -9,6 +9,13 @@ import msgspec
 
 from magistrate.exchange.decision import Mode, ObligationKind
 
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}")
+"""What a policy may be called: its name travels in headers, records and metrics."""
+
+_CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_LABELS = re.compile(r"[a-z0-9_.*?-]+(\s*,\s*[a-z0-9_.*?-]+)*")
+LONGEST_MESSAGE = 500
+
 _TOKENS = re.compile(r'//[^\n]*|"(?:\\.|[^"\\])*"|;|@|\b(?:permit|forbid)\b')
 
 GENERAL = frozenset({"id", "description", "mode", "message", "code"})
@@ -62,7 +69,7 @@ class Problem(msgspec.Struct, frozen=True, order=True):
 
 
 def read_statements(file: str, text: str) -> tuple[list[Statement], list[Problem]]:
-    """Return the policies in ``text``, and what keeps it from being read."""
+    """Return the policies in ``text`` in their order, and what is wrong with it: use them only if nothing is."""
     places = _places(text)
     try:
         trees = json.loads(cedarpy.policies_to_json_str(text))
@@ -72,16 +79,18 @@ def read_statements(file: str, text: str) -> tuple[list[Statement], list[Problem
         return [], [
             Problem(file, 1, "templates (`?principal`, `?resource`) are not supported; write the policy out")
         ]
+    if len(places) != len(trees["staticPolicies"]):
+        return [], [
+            Problem(file, 1, "the places of its policies cannot be told; write one policy after another")
+        ]
     statements: list[Statement] = []
     problems: list[Problem] = []
     for index, (line, source) in enumerate(places):
         tree = trees["staticPolicies"][f"policy{index}"]
         annotations = {name: value or "" for name, value in tree.get("annotations", {}).items()}
         statement = Statement(file, line, source, tree["effect"], annotations, tree)
-        wrong = [Problem(file, line, reason) for reason in _wrong_annotations(statement)]
-        problems += wrong
-        if not wrong:
-            statements.append(statement)
+        problems += [Problem(file, line, reason) for reason in _wrong_annotations(statement)]
+        statements.append(statement)
     return statements, problems
 
 
@@ -118,6 +127,13 @@ def _wrong_annotations(statement: Statement) -> list[str]:
     wrong: list[str] = []
     if not notes.get("id"):
         wrong.append('every policy needs an `@id("…")`: records and explanations name it')
+    elif not ID.fullmatch(notes["id"]):
+        wrong.append("`@id` is up to 100 letters, digits and `._:/-`, beginning with a letter or digit")
+    if "code" in notes and not _CODE.fullmatch(notes["code"]):
+        wrong.append("`@code` is up to 64 lower-case letters, digits and `_`")
+    message = notes.get("message", "x")
+    if not message or len(message) > LONGEST_MESSAGE or not message.isprintable():
+        wrong.append(f"`@message` is one line of 1 to {LONGEST_MESSAGE} characters")
     if notes.get("mode", "enforce") not in set(Mode):
         wrong.append(f"`@mode` is `observe`, `shadow` or `enforce`, not `{notes['mode']}`")
     kind = notes.get("obligation")
@@ -142,6 +158,8 @@ def _wrong_values(kind: ObligationKind, notes: dict[str, str]) -> list[str]:
         r"[1-9][0-9]{0,8}", notes.get("max_output_tokens", "")
     ):
         return ['a cap needs `@max_output_tokens("N")`']
+    if not _LABELS.fullmatch(notes.get("labels", "*")):
+        return ["`@labels` is a list of labels or patterns: `pii.*,pci.pan`; leave it out for all of them"]
     prefer = notes.get("prefer", "").partition(":")
     if kind is ObligationKind.ROUTE and (prefer[0] not in PREFERENCES or not prefer[2]):
         return [f'a route needs `@prefer("KIND:VALUE")` with KIND one of {", ".join(PREFERENCES)}']
