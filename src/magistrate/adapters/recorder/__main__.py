@@ -1,0 +1,48 @@
+"""``python -m magistrate.adapters.recorder --data DIR --socket PATH``: run a recorder."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from magistrate.adapters.recorder.process import Settings, serve
+from magistrate.adapters.recorder.wal import WalBroken
+from magistrate.exchange.errors import ConfigurationError
+
+BROKEN_DISK = 74
+"""EX_IOERR of sysexits.h."""
+
+
+def main(argv: list[str]) -> int:
+    """Run until told to stop; return the exit status."""
+    parser = argparse.ArgumentParser(prog="magistrate.adapters.recorder")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--vault", type=Path)
+    parser.add_argument("--socket", type=Path, required=True)
+    parser.add_argument("--origin", default="magistrate.local/evidence")
+    asked = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="recorder: %(message)s", stream=sys.stderr)
+    settings = Settings(
+        evidence=asked.data / "evidence",
+        vault=asked.vault or asked.data / "vault",
+        socket=asked.socket,
+        origin=asked.origin,
+    )
+    try:
+        serve(settings, announce)
+    except WalBroken as error:
+        logging.getLogger("magistrate.recorder").critical("stopped: %s", error)
+        return BROKEN_DISK
+    except ConfigurationError as error:
+        sys.stderr.write(f"recorder: {error}\n")
+        return 1
+    return 0
+
+
+def announce() -> None:
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

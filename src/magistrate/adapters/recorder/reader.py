@@ -1,0 +1,127 @@
+"""What the command line opens: the published log, the index for speed, the vault for content."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from magistrate.adapters.recorder.index import Index, Row, SearchQuery
+from magistrate.adapters.recorder.sealer import CHECKPOINT
+from magistrate.adapters.recorder.store import PosixObjects
+from magistrate.adapters.recorder.vault import Vault
+from magistrate.evidence.checkpoint import parse
+from magistrate.evidence.note import Verifier
+from magistrate.evidence.seal import open_sealed
+from magistrate.evidence.segment import read_frame
+from magistrate.evidence.tiles import entry
+from magistrate.exchange.errors import ConfigurationError
+
+__all__ = ["EvidenceReader", "Row", "SearchQuery", "open_evidence"]
+
+
+class EvidenceReader:
+    """Reads what a recorder published, while it runs or after it stopped.
+
+    Records of the last second are not sealed yet; they are found after the next checkpoint.
+    """
+
+    def __init__(self, root: Path, vault: Path) -> None:
+        self.root = root
+        self.objects = PosixObjects(root)
+        self.vkey = (root / "log.vkey").read_text(encoding="ascii").strip()
+        self.log = Verifier(self.vkey).name
+        self._vault_path = vault
+        self._vault: Vault | None = None
+        self._index = Index(root / "index" / "records.db", writable=False)
+
+    def checkpoint(self) -> bytes:
+        """Return the newest published checkpoint; empty before the first."""
+        return self.objects.get(CHECKPOINT) or b""
+
+    @property
+    def size(self) -> int:
+        """How many records the newest checkpoint covers."""
+        note = self.checkpoint()
+        return parse(Verifier(self.vkey).verify(note)).size if note else 0
+
+    def find(self, prefix: str) -> list[Row]:
+        """Return the records of the calls whose id begins with ``prefix``."""
+        return [self._named(row) for row in self._index.find(prefix)]
+
+    def trace(self, trace: str) -> list[Row]:
+        return [self._named(row) for row in self._index.trace(trace)]
+
+    def search(self, query: SearchQuery) -> list[Row]:
+        """Return matching records, newest first. ``user`` is a name; the index knows handles only."""
+        if not query.user:
+            return [self._named(row) for row in self._index.search(query)]
+        rows: list[Row] = []
+        for handle in self._opened_vault().handles_named(query.user):
+            rows += self._index.search(msgspec.structs.replace(query, subject=handle))
+        rows.sort(key=lambda row: -row.index)
+        return [self._named(row) for row in rows[: query.limit]]
+
+    def header(self, index: int) -> bytes:
+        """Return the exact leaf bytes of a record, from the tiles."""
+        return entry(self.objects.get, index, self.size)
+
+    def ciphertext(self, header: dict[str, Any], part: str) -> bytes | None:
+        """Return a body as it is kept, or None: its segment is gone."""
+        rows = [row for row in self._index.find(str(header["eid"])) if row.eid == header["eid"]]
+        place = self._index.places(rows[0].index).get(part) if rows else None
+        if place is None:
+            return None
+        try:
+            with (self.root / place.segment).open("rb") as file:
+                file.seek(place.at)
+                frame = read_frame(file)
+        except (OSError, ValueError):
+            return None
+        return frame.ciphertext if frame.eid == header["eid"] and frame.part == part else None
+
+    def bodies(self, header: dict[str, Any]) -> dict[str, bytes]:
+        """Return the decrypted bodies that can still be opened, by part."""
+        return {part: content for part, (content, _) in self.opened(header).items()}
+
+    def opened(self, header: dict[str, Any]) -> dict[str, tuple[bytes, bytes]]:
+        """Return content and salt of each body that can still be opened.
+
+        Raises:
+            SealBroken: a body is not what the record commits to.
+        """
+        found: dict[str, tuple[bytes, bytes]] = {}
+        for meta in header.get("body", []):
+            ciphertext = self.ciphertext(header, str(meta["part"]))
+            key = self._opened_vault().key(str(meta["kid"]))
+            if ciphertext is not None and key is not None:
+                opened = open_sealed(ciphertext, meta, key=key, log=self.log, eid=str(header["eid"]))
+                found[str(meta["part"])] = opened
+        return found
+
+    def close(self) -> None:
+        self._index.close()
+        if self._vault is not None:
+            self._vault.close()
+
+    def _named(self, row: Row) -> Row:
+        name = self._opened_vault().subject_of(row.subject) if row.subject else None
+        return msgspec.structs.replace(row, subject=name or row.subject)
+
+    def _opened_vault(self) -> Vault:
+        if self._vault is None:
+            self._vault = Vault(self._vault_path)
+        return self._vault
+
+
+def open_evidence(data: Path, vault: Path | None = None) -> EvidenceReader:
+    """Return a reader of the evidence under ``data``.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    root = data / "evidence"
+    if not (root / "log.vkey").exists() or not (root / "index" / "records.db").exists():
+        raise ConfigurationError(
+            "no evidence here yet; `magistrate serve` begins a log, `--data` names another place", str(root)
+        )
+    return EvidenceReader(root, vault or data / "vault")

@@ -1,0 +1,61 @@
+"""The two storage ports on a POSIX file system: immutable objects, and the register that a checkpoint is swapped in."""
+
+import sqlite3
+from pathlib import Path
+
+from magistrate.adapters.recorder.disk import Disk
+
+
+class PosixObjects:
+    """The `Objects` port: files under ``root``. A path that leaves it is no path."""
+
+    def __init__(self, root: Path, disk: Disk | None = None) -> None:
+        self.root = root
+        self._disk = disk or Disk()
+
+    def get(self, path: str) -> bytes | None:
+        try:
+            return self._file(path).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def put(self, path: str, data: bytes) -> None:
+        file = self._file(path)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._disk.put(file, data)
+
+    def _file(self, path: str) -> Path:
+        if path.startswith("/") or ".." in path.split("/"):
+            raise ValueError(f"`{path}` is no path of an object")
+        return self.root / path
+
+
+class SqliteRegister:
+    """The `Register` port: the signed checkpoint in one row, swapped only if nobody swapped it before.
+
+    Small and trusted: together with the signing key it is what makes two histories impossible.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        path.chmod(0o600)
+        self._database.execute("PRAGMA journal_mode = DELETE")
+        self._database.execute("PRAGMA synchronous = FULL")
+        self._database.execute(
+            "CREATE TABLE IF NOT EXISTS checkpoint (id INTEGER PRIMARY KEY CHECK (id = 1), note BLOB NOT NULL)"
+        )
+        self._database.execute("INSERT OR IGNORE INTO checkpoint (id, note) VALUES (1, x'')")
+
+    def read(self) -> bytes:
+        """Return the newest signed checkpoint; empty before the first."""
+        row = self._database.execute("SELECT note FROM checkpoint WHERE id = 1").fetchone()
+        return bytes(row[0])
+
+    def swap(self, old: bytes, new: bytes) -> bool:
+        """Put ``new`` in place of ``old``; False when it was not there any more."""
+        done = self._database.execute("UPDATE checkpoint SET note = ? WHERE id = 1 AND note = ?", (new, old))
+        return done.rowcount == 1
+
+    def close(self) -> None:
+        self._database.close()

@@ -1,0 +1,27 @@
+"""What the log asks of storage: two ports, and nothing else is shared between stores."""
+
+from typing import Protocol
+
+
+class Objects(Protocol):
+    """Immutable files by path (``tile/0/000``, ``checkpoint``)."""
+
+    def get(self, path: str) -> bytes | None:
+        """Return the file, or None if there is none."""
+        ...
+
+    def put(self, path: str, data: bytes) -> None:
+        """Keep the file whole or not at all; MUST be durable when this returns."""
+        ...
+
+
+class Register(Protocol):
+    """The newest signed checkpoint, in a small trusted place."""
+
+    def read(self) -> bytes:
+        """Return it; empty before the first."""
+        ...
+
+    def swap(self, old: bytes, new: bytes) -> bool:
+        """Put ``new`` in place of ``old``; MUST be atomic and durable. False if ``old`` is not there any more."""
+        ...

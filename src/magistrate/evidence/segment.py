@@ -1,0 +1,73 @@
+"""Frames of a body segment: magic, lengths, CRC-32, then id, part and ciphertext."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import msgspec
+
+MAGIC = b"MSEG"
+_HEAD = struct.Struct("<4sHHII")
+LARGEST_CIPHERTEXT = (1 << 30) + 1024
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """A body where it stands."""
+
+    offset: int
+    eid: str
+    part: str
+    ciphertext: bytes
+
+
+def encode_frame(eid: str, part: str, ciphertext: bytes) -> bytes:
+    """Return the frame of one body."""
+    names = (eid.encode(), part.encode())
+    head = names[0] + names[1]
+    crc = zlib.crc32(ciphertext, zlib.crc32(head))
+    return _HEAD.pack(MAGIC, len(names[0]), len(names[1]), len(ciphertext), crc) + head + ciphertext
+
+
+def frames(data: bytes) -> Iterator[Frame]:
+    """Yield the whole frames; a torn tail ends the iteration."""
+    at = 0
+    while True:
+        frame, end = _parse(data, at)
+        if frame is None:
+            return
+        yield frame
+        at = end
+
+
+def read_frame(file: BinaryIO) -> Frame:
+    """Read the frame that begins where ``file`` stands.
+
+    Raises:
+        ValueError: no whole frame stands there.
+    """
+    offset = file.tell()
+    head = file.read(_HEAD.size)
+    if len(head) < _HEAD.size:
+        raise ValueError("no frame here")
+    magic, first, second, length, _ = _HEAD.unpack(head)
+    if magic != MAGIC or length > LARGEST_CIPHERTEXT:
+        raise ValueError("no frame here")
+    frame, _ = _parse(head + file.read(first + second + length), 0)
+    if frame is None:
+        raise ValueError("the frame is damaged")
+    return msgspec.structs.replace(frame, offset=offset)
+
+
+def _parse(data: bytes, at: int) -> tuple[Frame | None, int]:
+    if at + _HEAD.size > len(data):
+        return None, at
+    magic, first, second, length, crc = _HEAD.unpack_from(data, at)
+    start = at + _HEAD.size
+    end = start + first + second + length
+    if magic != MAGIC or end > len(data):
+        return None, at
+    names, ciphertext = data[start : start + first + second], data[start + first + second : end]
+    if zlib.crc32(ciphertext, zlib.crc32(names)) != crc:
+        return None, at
+    return Frame(at, names[:first].decode(), names[first:].decode(), ciphertext), end
