@@ -1,0 +1,88 @@
+"""``magistrate check``: everything that can be known to be wrong before anything runs."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from magistrate.app.bundles import PolicySource, starter
+from magistrate.app.cli.located import JsonOption, chosen
+from magistrate.app.config import Config, load
+from magistrate.app.policy_tests import run_directory
+from magistrate.exchange.errors import ConfigurationError
+
+
+class Report(msgspec.Struct):
+    """``problems`` read ``file:line: reason``; without any, the installation may start."""
+
+    config: str
+    policies: str
+    problems: list[str]
+    bundle: str = ""
+    rules: int = 0
+    tests: int = 0
+
+
+def check(
+    config: Annotated[
+        Path | None, typer.Argument(help="Configuration file. Default: ./magistrate.yaml if it is there.")
+    ] = None,
+    secrets: Annotated[
+        bool,
+        typer.Option("--secrets/--no-secrets", help="Also require that every referenced secret is there."),
+    ] = True,
+    json: JsonOption = False,
+) -> None:
+    """Check configuration, policies and their tests. Exit 1 naming each place that is wrong."""
+    report = examine(chosen(config), secrets=secrets)
+    if json:
+        print(msgspec.json.encode({"ok": not report.problems, **msgspec.to_builtins(report)}).decode())
+    elif report.problems:
+        for problem in report.problems:
+            typer.echo(problem, err=True)
+    else:
+        print(f"{report.config}: good")
+        print(f"{report.policies}: good, {report.rules} policies, {report.tests} tests passed")
+        print(f"bundle {report.bundle}")
+    raise typer.Exit(int(bool(report.problems)))
+
+
+def examine(path: Path | None, *, secrets: bool) -> Report:
+    """Return what is wrong with the configuration at ``path`` and the policies it names."""
+    report = Report(config=str(path or "the embedded default"), policies="", problems=[])
+    settings: Config | None = None
+    try:
+        settings = load(path, os.environ, resolve=secrets)
+    except ConfigurationError as error:
+        report.problems += str(error).splitlines()
+    if settings is None and secrets:
+        # A missing secret must not hide what is wrong with the policies.
+        try:
+            settings = load(path, os.environ, resolve=False)
+        except ConfigurationError:
+            return report  # its problems are listed already
+    if settings is not None:
+        _policies(settings, report)
+    return report
+
+
+def _policies(config: Config, report: Report) -> None:
+    directory = config.policies_dir
+    root = directory or starter()
+    report.policies = str(directory or "the built-in starter policies")
+    try:
+        bundle = PolicySource(directory).load()
+    except ConfigurationError as error:
+        # Bundles know their files by name; joining leaves a place that is a whole path as it is.
+        report.problems += [str(root / line) for line in str(error).splitlines()]
+        return
+    report.bundle, report.rules = bundle.digest, len(bundle.statements)
+    try:
+        outcomes = run_directory(directory, bundle, config)
+    except ConfigurationError as error:
+        report.problems += str(error).splitlines()
+        return
+    report.tests = len(outcomes)
+    report.problems += [f"{o.place}: `{o.name}`: {reason}" for o in outcomes for reason in o.wrong]
