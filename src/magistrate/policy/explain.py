@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from magistrate.exchange.decision import Decision, Effect, Facts, Mode
+from magistrate.exchange.decision import Decision, Effect, EndpointVerdict, Facts, Mode, Would
 from magistrate.exchange.endpoint import Endpoint
 from magistrate.exchange.principal import Principal
 from magistrate.policy.bundle import Bundle
@@ -107,17 +107,33 @@ def _differences(before: Decision, after: Decision) -> tuple[str, ...]:
         found.append(f"the effect was {before.effect.value} and is {after.effect.value}")
     if before.rules != after.rules and not settled:
         found.append(f"the rules were {list(before.rules)} and are {list(after.rules)}")
-    old = {verdict.endpoint: verdict for verdict in before.endpoints}
-    for verdict in after.endpoints:
-        was = old.get(verdict.endpoint)
-        if was is None or was == verdict:
-            continue
-        if was.effect is not verdict.effect or was.rules != verdict.rules:
-            found.append(
-                f"{verdict.endpoint} was {was.effect.value} by {list(was.rules)} "
-                f"and is {verdict.effect.value} by {list(verdict.rules)}"
-            )
-        if was.obligations != verdict.obligations:
-            rules = ([o.rule for o in was.obligations], [o.rule for o in verdict.obligations])
-            found.append(f"the obligations at {verdict.endpoint} were {rules[0]} and are {rules[1]}")
+    old, new = ({v.endpoint: v for v in decision.endpoints} for decision in (before, after))
+    for endpoint in dict.fromkeys((*old, *new)):
+        found += _moved(endpoint, old.get(endpoint), new.get(endpoint))
+    if before.would != after.would:
+        found.append(
+            f"under shadow it would have been {_told(before.would)} and would be {_told(after.would)}"
+        )
+    for what in ("observed", "errors"):
+        was, now = getattr(before, what), getattr(after, what)
+        if was != now:
+            found.append(f"the policies {what} were {list(was)} and are {list(now)}")
     return tuple(found)
+
+
+def _moved(endpoint: str, was: EndpointVerdict | None, now: EndpointVerdict | None) -> list[str]:
+    if was is None or now is None:
+        return [f"{endpoint} {'had' if was is None else 'has'} no verdict"]
+    found = []
+    if (was.effect, was.rules) != (now.effect, now.rules):
+        found.append(
+            f"{endpoint} was {was.effect.value} by {list(was.rules)} and is {now.effect.value} by {list(now.rules)}"
+        )
+    if was.obligations != now.obligations:
+        rules = ([o.rule for o in was.obligations], [o.rule for o in now.obligations])
+        found.append(f"the obligations at {endpoint} were {rules[0]} and are {rules[1]}")
+    return found
+
+
+def _told(would: Would | None) -> str:
+    return f"{would.effect.value} by {list(would.rules)}" if would else "nothing else"

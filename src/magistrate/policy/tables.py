@@ -1,13 +1,11 @@
 """Table tests: questions to policy with the answers they must get, as data."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from magistrate.exchange.decision import Action, Effect, Facts
 from magistrate.exchange.endpoint import Endpoint
-from magistrate.exchange.errors import ConfigurationError
 from magistrate.exchange.principal import Principal
 from magistrate.policy.bundle import Bundle
 from magistrate.policy.decide import decide
@@ -63,6 +61,8 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     action: Action = Action.CALL
     endpoint: Place | None = None
     endpoints: tuple[Place, ...] = ()
+    configured: tuple[str, ...] = ()
+    """Ids of endpoints in the configuration, in place of endpoints written out here."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -72,45 +72,35 @@ class Result(msgspec.Struct, frozen=True):
     wrong: tuple[str, ...]
 
 
-def read_cases(tree: Any, place: str) -> tuple[Case, ...]:
-    """Return the cases in a decoded YAML document.
+def run(bundle: Bundle, cases: Iterable[Case], configured: Mapping[str, Endpoint]) -> tuple[Result, ...]:
+    """Ask every question; return what was wrong with each answer.
 
-    Raises:
-        ConfigurationError: naming the case and the field.
+    ``configured`` is the catalogue by endpoint id, for cases that name endpoints of the real configuration.
     """
-    if not isinstance(tree, list):
-        raise ConfigurationError("a table of tests is a list of cases", place)
-    cases = []
-    for number, item in enumerate(tree, 1):
-        try:
-            case = msgspec.convert(item, Case)
-        except msgspec.ValidationError as error:
-            raise ConfigurationError(f"case {number}: {error}", place) from None
-        if case.endpoint and case.endpoints:
-            raise ConfigurationError(f"case {number}: write `endpoint` or `endpoints`, not both", place)
-        cases.append(case)
-    return tuple(cases)
+    return tuple(Result(case.name, _wrong(bundle, case, configured)) for case in cases)
 
 
-def run(bundle: Bundle, cases: Iterable[Case]) -> tuple[Result, ...]:
-    """Ask every question; return what was wrong with each answer."""
-    return tuple(Result(case.name, _wrong(bundle, case)) for case in cases)
-
-
-def _wrong(bundle: Bundle, case: Case) -> tuple[str, ...]:
+def _wrong(bundle: Bundle, case: Case, configured: Mapping[str, Endpoint]) -> tuple[str, ...]:
+    if (case.endpoint is not None) + bool(case.endpoints) + bool(case.configured) > 1:
+        return ("write one of `endpoint`, `endpoints` and `configured`, not several",)
+    absent = [name for name in case.configured if name not in configured]
+    if absent:
+        return (f"the configuration has no endpoint {', '.join(f'`{name}`' for name in absent)}",)
     expect = case.expect
-    decision = decide(bundle, _principal(case.principal), _facts(case), _endpoints(case))
-    obligations = {o.rule for v in decision.endpoints if v.effect is Effect.ALLOW for o in v.obligations}
-    eligible = [verdict.endpoint for verdict in decision.endpoints if verdict.effect is Effect.ALLOW]
+    endpoints = tuple(configured[name] for name in case.configured) or _endpoints(case)
+    decision = decide(bundle, _principal(case.principal), _facts(case), endpoints)
+    allowed = [verdict for verdict in decision.endpoints if verdict.effect is Effect.ALLOW]
+    would = decision.would.effect.value if decision.would else None
     checks: list[tuple[str, object, object]] = [("effect", expect.effect.value, decision.effect.value)]
-    if expect.rules is not None:
-        checks.append(("rules", sorted(expect.rules), sorted(decision.rules)))
-    if expect.obligations is not None:
-        checks.append(("obligations", sorted(expect.obligations), sorted(obligations)))
-    if expect.eligible is not None:
-        checks.append(("eligible", sorted(expect.eligible), sorted(eligible)))
+    for what, want, got in (
+        ("rules", expect.rules, set(decision.rules)),
+        ("obligations", expect.obligations, {o.rule for verdict in allowed for o in verdict.obligations}),
+        ("eligible", expect.eligible, {verdict.endpoint for verdict in allowed}),
+    ):
+        if want is not None:
+            checks.append((what, sorted(set(want)), sorted(got)))
     if expect.would is not None:
-        checks.append(("would", expect.would.value, decision.would.effect.value if decision.would else None))
+        checks.append(("would", expect.would.value, would))
     return tuple(f"{what}: expected {want}, got {got}" for what, want, got in checks if want != got)
 
 

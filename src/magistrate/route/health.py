@@ -1,4 +1,4 @@
-"""Health as a value: consecutive failures eject an endpoint for a while, then it gets one call to prove itself."""
+"""Health as a value: consecutive failures eject an endpoint for a while; then the next failure ejects it for longer."""
 
 import msgspec
 
@@ -7,6 +7,9 @@ EJECT_AFTER = 5
 
 FIRST_EJECTION_US = 5_000_000
 LONGEST_EJECTION_US = 300_000_000
+
+MOST_MARKS = 1024
+"""Clients choose model names where a provider takes any, so marks are bounded: the oldest is forgotten first."""
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -31,19 +34,26 @@ class Health(msgspec.Struct, frozen=True):
 def advance(health: Health, endpoint_id: str, *, success: bool, now_us: int) -> Health:
     """Return the health after one attempt.
 
-    After an ejection has passed, a single failure ejects again, for twice as long; a success clears the mark.
+    A success clears the mark. After an ejection has passed, a single failure ejects again, for twice as long. While it
+    lasts, failures say nothing new: they are calls that were under way when the endpoint was ejected.
     """
-    mark = health.marks.get(endpoint_id, Mark())
+    mark = health.marks.get(endpoint_id)
     if success:
-        if mark == Mark():
+        if mark is None:
             return health
-        marks = {name: other for name, other in health.marks.items() if name != endpoint_id}
-        return Health(marks)
+        return Health({name: other for name, other in health.marks.items() if name != endpoint_id})
+    mark = mark or Mark()
+    if mark.until_us > now_us:
+        return health
     failures = mark.failures + 1
-    half_open = mark.ejections > 0
-    if failures < EJECT_AFTER and not half_open:
-        changed = Mark(failures, mark.ejections, mark.until_us)
-    else:
-        length = min(FIRST_EJECTION_US << min(mark.ejections, 10), LONGEST_EJECTION_US)
-        changed = Mark(failures, mark.ejections + 1, now_us + length)
-    return Health({**health.marks, endpoint_id: changed})
+    if failures < EJECT_AFTER and not mark.ejections:
+        return _marked(health, endpoint_id, Mark(failures))
+    length = min(FIRST_EJECTION_US << min(mark.ejections, 10), LONGEST_EJECTION_US)
+    return _marked(health, endpoint_id, Mark(failures, mark.ejections + 1, now_us + length))
+
+
+def _marked(health: Health, endpoint_id: str, mark: Mark) -> Health:
+    marks = {**health.marks, endpoint_id: mark}
+    if len(marks) > MOST_MARKS:
+        del marks[next(iter(marks))]
+    return Health(marks)
