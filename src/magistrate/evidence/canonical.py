@@ -22,7 +22,8 @@ def encode(header: Mapping[str, object]) -> bytes:
     Raises:
         ValueError: something stands outside the profile; the message names the place.
     """
-    _check(header, "")
+    if not _fits(header):
+        _complain(header, "")
     try:
         data = orjson.dumps(header, option=orjson.OPT_SORT_KEYS)
     except TypeError as error:
@@ -48,22 +49,36 @@ def decode(data: bytes) -> dict[str, Any]:
     return value
 
 
-def _check(value: object, place: str) -> None:
+def _fits(value: object) -> bool:
+    """Return whether ``value`` stands inside the profile. On the path of every record, so it says no more."""
     of = type(value)
-    if of is str or of is bool or value is None:
-        return
+    if of is dict:
+        for key, item in value.items():  # type: ignore[attr-defined]  # because the type was just checked
+            if type(key) is not str or not key.isascii():
+                return False
+            if type(item) is not str and not _fits(item):
+                return False
+        return True
+    if of is list or of is tuple:
+        return all(type(item) is str or _fits(item) for item in value)  # type: ignore[attr-defined]  # as above
     if of is int:
-        if not -LARGEST_INTEGER <= value <= LARGEST_INTEGER:  # type: ignore[operator]  # because the type was just checked
-            raise ValueError(f"`{place}` is beyond 2^53-1")
-    elif isinstance(value, Mapping):
+        return -LARGEST_INTEGER <= value <= LARGEST_INTEGER  # type: ignore[operator]  # as above
+    return of is str or of is bool or value is None
+
+
+def _complain(value: object, place: str) -> None:
+    """Raise the ValueError that names what stands outside the profile, and where."""
+    if isinstance(value, dict):
         for key, item in value.items():
             if type(key) is not str or not key.isascii():
                 raise ValueError(f"`{place}.{key!a}` is no ASCII key")
-            _check(item, f"{place}.{key}" if place else key)
-    elif of is list or of is tuple:
-        for index, item in enumerate(value):  # type: ignore[arg-type]  # because the type was just checked
-            _check(item, f"{place}[{index}]")
-    else:
+            _complain(item, f"{place}.{key}" if place else key)
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            _complain(item, f"{place}[{index}]")
+    elif not _fits(value):
+        if type(value) is int:
+            raise ValueError(f"`{place}` is beyond 2^53-1")
         raise ValueError(
-            f"`{place}` is a {of.__name__}; headers hold text, whole numbers, true, false and null"
+            f"`{place}` is a {type(value).__name__}; headers hold text, whole numbers, true, false and null"
         )
