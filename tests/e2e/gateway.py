@@ -80,8 +80,9 @@ def serving(directory: Path, upstream: ScriptedUpstream, extra: str = "") -> Ite
         "HOME": str(directory),
         "LANG": "C.UTF-8",
         **UPSTREAM_KEYS,
+        **{name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ},
     }
-    command = [sys.executable, "-m", "magistrate.app.cli", "serve", "--config", str(config), "--json"]
+    command = [str(Path(sys.executable).with_name("magistrate")), "serve", "--config", str(config), "--json"]
     errors = directory / "serve.stderr"
     with errors.open("wb") as stderr:
         process = subprocess.Popen(

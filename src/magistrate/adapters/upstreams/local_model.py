@@ -76,19 +76,20 @@ class Engine:
             [sys.executable, "-m", __name__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={"PATH": os.defpath},
+            env={name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
         )
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(key.encode() + b"\n")
         process.stdin.flush()
         line = process.stdout.readline()
+        engine = cls(json.loads(line)["address"] if line else "", key, process)
         if not line:
+            engine.stop()
             raise ConfigurationError(
-                f"the local model's process ended with {process.wait()} before it was ready"
+                f"the local model did not start (exit status {process.returncode}); the reason stands above"
             )
-        return cls(json.loads(line)["address"], key, process)
+        return engine
 
     def stop(self) -> None:
         """Close its input, which ends it, and wait. Idempotent."""
