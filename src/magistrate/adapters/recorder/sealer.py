@@ -21,7 +21,7 @@ from magistrate.adapters.recorder.store import PosixObjects, SqliteRegister
 from magistrate.adapters.recorder.wal import Entry, WalBroken
 from magistrate.evidence.checkpoint import Checkpoint, parse
 from magistrate.evidence.note import Signer, Verifier
-from magistrate.evidence.tiles import entry, grow, root_of
+from magistrate.evidence.tiles import Missing, entry, grow, root_of
 
 CHECKPOINT = "checkpoint"
 
@@ -67,7 +67,10 @@ class Sealer:
             if staged.note == self._note:
                 self._apply(staged)
             self._staging.unlink()
-        root = root_of(self._objects.get, signed.size)
+        try:
+            root = root_of(self._objects.get, signed.size)
+        except Missing:
+            root = b""
         if root != signed.root:
             raise WalBroken(
                 f"the register signed a tree of {signed.size} records that the disk does not hold: it was rolled back "
