@@ -8,6 +8,7 @@ import msgspec
 
 from magistrate.exchange.errors import ConfigurationError
 from magistrate.policy.bundle import Bundle, load
+from magistrate.policy.bundle import digest as hash_of
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -38,10 +39,13 @@ def load_stored_bundle(data: Path, digest: str) -> Bundle:
         raise ConfigurationError(
             f"no policies with the hash `{digest[:16]}` are kept here", str(data / "policies")
         )
-    files = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
-    bundle = load({name: text.encode() for name, text in files.items()})
-    if bundle.digest != digest:
+    try:
+        kept = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        kept = {}
+    files = {name: text.encode() for name, text in kept.items()}
+    if hash_of(files) != digest:
         raise ConfigurationError(
             "the kept policies were changed: their hash is not the one in their name", str(path)
         )
-    return bundle
+    return load(files)
