@@ -17,6 +17,7 @@ from magistrate.evidence.checkpoint import parse
 from magistrate.evidence.draft import Body, Draft, Receipt
 from magistrate.evidence.note import Verifier
 from magistrate.evidence.tiles import root_of
+from magistrate.evidence.verify import Verdict, verify_log
 from magistrate.exchange.errors import EvidenceUnavailable
 
 from .harness import start, stop
@@ -73,6 +74,8 @@ def records(directory: Path) -> tuple[EvidenceReader, list[dict[str, object]]]:
 def assert_nothing_lost(directory: Path, acknowledged: dict[str, Receipt]) -> list[dict[str, object]]:
     """Every acknowledged record stands at its index, once, and its body opens."""
     reader, headers = records(directory)
+    report = verify_log(reader.objects, reader.vkey, ciphertext=reader.ciphertext)
+    assert report.verdict is Verdict.VALID, report.findings
     ids = [str(header["eid"]) for header in headers]
     assert len(ids) == len(set(ids)), "a record stands in the log twice"
     for eid, receipt in acknowledged.items():
@@ -274,3 +277,18 @@ async def test_a_signed_checkpoint_covers_a_record_within_a_second_and_a_half(tm
         assert time.monotonic() - acknowledged < 1.5
         await asyncio.sleep(0.02)
     assert stop(child) == 0
+
+
+async def test_a_log_that_grows_in_trickles_over_full_tiles_stays_whole(tmp_path: Path) -> None:
+    """Partial tiles are replaced only by wider ones of the same tile, over many checkpoints and a restart."""
+    child = start(tmp_path)
+    acknowledged = await hand_over(tmp_path, [draft() for _ in range(700)])
+    for _ in range(3):
+        acknowledged |= await hand_over(tmp_path, [draft()])
+        await asyncio.sleep(1.1)
+    assert stop(child) == 0
+    child = start(tmp_path)
+    acknowledged |= await hand_over(tmp_path, [draft() for _ in range(300)])
+    assert stop(child) == 0
+    assert len(acknowledged) == 1003
+    assert_nothing_lost(tmp_path, acknowledged)

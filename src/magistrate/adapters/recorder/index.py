@@ -123,10 +123,13 @@ class Index:
     def trace(self, trace: str) -> list[Row]:
         return self._rows("trace = ?", [trace], 10_000)
 
-    def places(self, index: int) -> dict[str, Located]:
-        """Return where the bodies of a record stand, by part."""
-        found = self._database.execute("SELECT part, segment, at FROM bodies WHERE idx = ?", (index,))
-        return {part: Located(part, segment, at) for part, segment, at in found}
+    def place(self, eid: str, part: str) -> Located | None:
+        """Return where a body of record ``eid`` stands."""
+        row = self._database.execute(
+            "SELECT part, segment, at FROM records JOIN bodies USING (idx) WHERE eid = ? AND part = ?",
+            (eid, part),
+        ).fetchone()
+        return Located(*row) if row else None
 
     def close(self) -> None:
         self._database.close()

@@ -29,6 +29,7 @@ from magistrate.adapters.recorder.wal import Entry, WalBroken, WriteAheadLog
 from magistrate.adapters.recorder.writer import Submission, Writer
 from magistrate.evidence.draft import Draft
 from magistrate.evidence.note import Signer
+from magistrate.evidence.tiles import Missing
 from magistrate.exchange.errors import ConfigurationError
 
 SEAL_EVERY_S = 1.0
@@ -107,9 +108,10 @@ class Recorder:
             sealing.join()
             listener.close()
             self._settings.socket.unlink(missing_ok=True)
+        if self._fatal is None:
+            self._seal_once()
         if self._fatal is not None:
             raise WalBroken(self._fatal)
-        self._seal_once()
         self._disk.put(self._clean_stop, b"")
         log.info("stopped with %d records, all sealed", self._sealer.size)
 
@@ -164,11 +166,18 @@ class Recorder:
     # --- sealing
 
     def _seal_loop(self) -> None:
-        while not self._stopping and self._fatal is None:
-            started = time.monotonic()
-            self._seal_once()
-            self._wake.wait(max(0.0, SEAL_EVERY_S - (time.monotonic() - started)))
-            self._wake.clear()
+        finished = False
+        try:
+            while not self._stopping and self._fatal is None:
+                started = time.monotonic()
+                self._seal_once()
+                self._wake.wait(max(0.0, SEAL_EVERY_S - (time.monotonic() - started)))
+                self._wake.clear()
+            finished = True
+        finally:
+            # A recorder that goes on without its sealer would promise checkpoints that never come.
+            if not finished:
+                self._fatal = "the sealer failed; the reason stands above"
 
     def _seal_once(self) -> None:
         with self._unsealed_lock:
@@ -178,7 +187,7 @@ class Recorder:
             return
         try:
             self._sealer.seal(batch)
-        except WalBroken as error:
+        except (WalBroken, Missing) as error:
             self._fatal = str(error)
             return
         except OSError as error:

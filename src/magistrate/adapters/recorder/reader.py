@@ -1,7 +1,7 @@
 """What the command line opens: the published log, the index for speed, the vault for content."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -32,6 +32,7 @@ class EvidenceReader:
         self.log = Verifier(self.vkey).name
         self._vault_path = vault
         self._vault: Vault | None = None
+        self._open: tuple[str, BinaryIO] | None = None
         self._index = Index(root / "index" / "records.db", writable=False)
 
     def checkpoint(self) -> bytes:
@@ -67,17 +68,24 @@ class EvidenceReader:
 
     def ciphertext(self, header: dict[str, Any], part: str) -> bytes | None:
         """Return a body as it is kept, or None: its segment is gone."""
-        rows = [row for row in self._index.find(str(header["eid"])) if row.eid == header["eid"]]
-        place = self._index.places(rows[0].index).get(part) if rows else None
+        place = self._index.place(str(header["eid"]), part)
         if place is None:
             return None
         try:
-            with (self.root / place.segment).open("rb") as file:
-                file.seek(place.at)
-                frame = read_frame(file)
+            file = self._segment(place.segment)
+            file.seek(place.at)
+            frame = read_frame(file)
         except (OSError, ValueError):
             return None
         return frame.ciphertext if frame.eid == header["eid"] and frame.part == part else None
+
+    def _segment(self, name: str) -> BinaryIO:
+        """Return the segment, open. Records lie in the order they were written, so the last one serves most reads."""
+        if self._open is None or self._open[0] != name:
+            if self._open is not None:
+                self._open[1].close()
+            self._open = (name, (self.root / name).open("rb"))
+        return self._open[1]
 
     def bodies(self, header: dict[str, Any]) -> dict[str, bytes]:
         """Return the decrypted bodies that can still be opened, by part."""
@@ -100,6 +108,8 @@ class EvidenceReader:
 
     def close(self) -> None:
         self._index.close()
+        if self._open is not None:
+            self._open[1].close()
         if self._vault is not None:
             self._vault.close()
 

@@ -49,7 +49,7 @@ class Sealer:
         self._note = self._register.read()
         self.size = 0
         self.root_hash = b""
-        self._previous_files: set[str] = set()
+        self._partials: set[str] = set()
 
     def recover(self) -> None:
         """Finish what a crash interrupted, and check that the disk holds what was signed.
@@ -128,10 +128,12 @@ class Sealer:
         self._drop_superseded(set(staged.files))
 
     def _drop_superseded(self, files: set[str]) -> None:
-        """Remove partial tiles that larger ones replaced (tlog-tiles allows it once a wider one exists)."""
-        for path in self._previous_files - files:
+        """Remove partial tiles of which a wider one was just published (tlog-tiles allows it)."""
+        widened = {path.partition(".p/")[0] for path in files}
+        superseded = {path for path in self._partials - files if path.partition(".p/")[0] in widened}
+        for path in superseded:
             (self._root / path).unlink(missing_ok=True)
-        self._previous_files = {path for path in files if ".p/" in path}
+        self._partials = {path for path in self._partials | files if ".p/" in path} - superseded
 
     def _reindex(self) -> None:
         """Add what the index lacks; from nothing, if it was removed."""
