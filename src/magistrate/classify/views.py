@@ -52,7 +52,27 @@ def _table() -> dict[str, str]:
 FOLDED = _table()
 """Character to what a reader takes it for."""
 
-_INTERESTING = re.compile("[" + "".join(map(re.escape, FOLDED)) + "]")
+_TABLE = str.maketrans(FOLDED)
+
+
+def _ranges(codes: list[int]) -> str:
+    """Return the inside of a character class. Ranges, because `re` walks a list of characters beyond U+FFFF one by one."""
+    ranges: list[list[int]] = []
+    for code in sorted(codes):
+        if ranges and ranges[-1][1] == code - 1:
+            ranges[-1][1] = code
+        else:
+            ranges.append([code, code])
+    return "".join(f"{re.escape(chr(first))}-{re.escape(chr(last))}" for first, last in ranges)
+
+
+_NOT_ASCII = re.compile("[^\x00-\x7f]+(?: [^\x00-\x7f]+)*")
+_REMOVED = re.compile(f"[{_ranges([ord(odd) for odd, plain in FOLDED.items() if not plain])}]")
+
+
+def _fold(text: str) -> str:
+    # Nothing in ASCII folds, and most texts are mostly ASCII.
+    return _NOT_ASCII.sub(lambda match: match[0].translate(_TABLE), text)
 
 
 class View:
@@ -60,24 +80,16 @@ class View:
 
     __slots__ = ("_ends", "_shifts", "text")
 
-    def __init__(self, original: str) -> None:
-        pieces: list[str] = []
-        ends: list[int] = []
-        shifts: list[int] = []
-        at = out = 0
-        for match in _INTERESTING.finditer(original):
-            new = FOLDED[match[0]]
-            pieces += (original[at : match.start()], new)
-            out += match.start() - at + len(new)
-            at = match.end()
-            if not new:
-                # From here on an offset in the view lies one further in the original.
-                ends.append(out)
-                shifts.append(at - out)
-        pieces.append(original[at:])
-        self.text = "".join(pieces)
-        self._ends = ends
-        self._shifts = shifts
+    def __init__(self, original: str, folded: str | None = None) -> None:
+        self.text = _fold(original) if folded is None else folded
+        self._ends: list[int] = []
+        self._shifts: list[int] = []
+        if len(self.text) == len(original):
+            return
+        for removed, match in enumerate(_REMOVED.finditer(original), 1):
+            # From here on an offset in the view lies ``removed`` further on in the original.
+            self._ends.append(match.start() - removed + 1)
+            self._shifts.append(removed)
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Return the original characters behind ``start`` to ``end`` of the view."""
@@ -90,6 +102,7 @@ class View:
 
 def view_of(text: str) -> View | None:
     """Return the normal spelling of ``text``, or None when it is its own."""
-    if text.isascii() or _INTERESTING.search(text) is None:
+    if text.isascii():
         return None
-    return View(text)
+    folded = _fold(text)
+    return None if folded == text else View(text, folded)
