@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import cedarpy
@@ -16,6 +17,7 @@ _CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _LABELS = re.compile(r"[a-z0-9_.*?-]+(\s*,\s*[a-z0-9_.*?-]+)*")
 LONGEST_MESSAGE = 500
 
+_CONTEXT_LABELS = {".": {"left": {"Var": "context"}, "attr": "labels"}}
 _TOKENS = re.compile(r'//[^\n]*|"(?:\\.|[^"\\])*"|;|@|\b(?:permit|forbid)\b')
 
 GENERAL = frozenset({"id", "description", "mode", "message", "code"})
@@ -55,6 +57,27 @@ class Statement(msgspec.Struct, frozen=True):
     def obligation(self) -> ObligationKind | None:
         kind = self.annotations.get("obligation")
         return ObligationKind(kind) if kind else None
+
+
+def labels_named(statement: Statement) -> frozenset[str]:
+    """Return the labels and label patterns that a policy speaks of: in ``@labels`` and of ``context.labels``."""
+    written = {label.strip() for label in statement.annotations.get("labels", "").split(",")}
+    for condition in statement.tree["conditions"]:
+        written.update(_labels_in(condition["body"]))
+    return frozenset(written - {""})
+
+
+def _labels_in(tree: Any) -> Iterator[str]:
+    if isinstance(tree, list):
+        for each in tree:
+            yield from _labels_in(each)
+    elif isinstance(tree, dict):
+        for operator, operands in tree.items():
+            if operator in {"contains", "containsAll", "containsAny"} and operands["left"] == _CONTEXT_LABELS:
+                right = operands["right"]
+                yield from (each["Value"] for each in right.get("Set", [right]) if "Value" in each)
+            else:
+                yield from _labels_in(operands)
 
 
 class Problem(msgspec.Struct, frozen=True, order=True):

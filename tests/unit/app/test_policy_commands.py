@@ -123,6 +123,26 @@ def test_a_missing_secret_does_not_hide_what_is_wrong_with_the_policies(ask: Ask
 
 
 @pytest.mark.requirement("P8")
+def test_check_notes_labels_that_nothing_gives(ask: Ask) -> None:
+    """A mistyped label never matches, so its rule would silently do nothing. Not an error: detectors can be added."""
+    ask("init")
+    text = (
+        '@id("a") @obligation("redact") @labels("pii.*, pci.pam") permit (principal, action, resource);\n'
+        '@id("b") forbid (principal, action, resource)\n'
+        'when { context.stream && (context.labels.containsAny(["secret", "sekret"]) || context.labels.contains("phi.mnr")) };'
+    )
+    Path("policies/tests/starter.yaml").unlink()
+    Path("policies/99.cedar").write_text(text)
+    status, _, err = ask("check")
+    assert status == 0
+    told = [line.rpartition("/")[2] for line in err.splitlines()]
+    assert told == [
+        f"99.cedar:{line}: no built-in detector gives the label `{label}`"
+        for line, label in ((1, "pci.pam"), (2, "phi.mnr"), (2, "sekret"))
+    ]
+
+
+@pytest.mark.requirement("P8")
 def test_policy_test_runs_the_tables(ask: Ask) -> None:
     """0 when all pass, 1 with place and difference when one does not."""
     ask("init")

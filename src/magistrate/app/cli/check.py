@@ -1,6 +1,8 @@
 """``magistrate check``: everything that can be known to be wrong before anything runs."""
 
 import os
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
@@ -11,15 +13,20 @@ from magistrate.app.bundles import PolicySource, starter
 from magistrate.app.cli.located import JsonOption, chosen
 from magistrate.app.config import Config, load
 from magistrate.app.policy_tests import run_directory
+from magistrate.classify.rules import RULES
+from magistrate.classify.taxonomy import TAXONOMY
 from magistrate.exchange.errors import ConfigurationError
+from magistrate.policy.bundle import Bundle
+from magistrate.policy.source import labels_named
 
 
 class Report(msgspec.Struct):
-    """``problems`` read ``file:line: reason``; without any, the installation may start."""
+    """``problems`` and ``notes`` read ``file:line: reason``; without problems, the installation may start."""
 
     config: str
     policies: str
     problems: list[str]
+    notes: list[str]
     bundle: str = ""
     rules: int = 0
     tests: int = 0
@@ -46,12 +53,15 @@ def check(
         print(f"{report.config}: good")
         print(f"{report.policies}: good, {report.rules} policies, {report.tests} tests passed")
         print(f"bundle {report.bundle}")
+    if not json:
+        for note in report.notes:
+            typer.echo(f"note: {note}", err=True)
     raise typer.Exit(int(bool(report.problems)))
 
 
 def examine(path: Path | None, *, secrets: bool) -> Report:
     """Return what is wrong with the configuration at ``path`` and the policies it names."""
-    report = Report(config=str(path or "the embedded default"), policies="", problems=[])
+    report = Report(config=str(path or "the embedded default"), policies="", problems=[], notes=[])
     settings: Config | None = None
     try:
         settings = load(path, os.environ, resolve=secrets)
@@ -79,6 +89,7 @@ def _policies(config: Config, report: Report) -> None:
         report.problems += [str(root / line) for line in str(error).splitlines()]
         return
     report.bundle, report.rules = bundle.digest, len(bundle.statements)
+    report.notes += [str(root / note) for note in _unknown_labels(bundle)]
     try:
         outcomes = run_directory(directory, bundle, config)
     except ConfigurationError as error:
@@ -86,3 +97,17 @@ def _policies(config: Config, report: Report) -> None:
         return
     report.tests = len(outcomes)
     report.problems += [f"{o.place}: `{o.name}`: {reason}" for o in outcomes for reason in o.wrong]
+
+
+def _unknown_labels(bundle: Bundle) -> Iterator[str]:
+    """Yield what policies say of labels that no built-in detector gives: most often a slip of the pen."""
+    known = {family for name in (*TAXONOMY, *(rule.label for rule in RULES)) for family in _family(name)}
+    for statement in bundle.statements.values():
+        for label in sorted(labels_named(statement)):
+            if not any(fnmatchcase(name, label) for name in known):
+                yield f"{statement.file}:{statement.line}: no built-in detector gives the label `{label}`"
+
+
+def _family(label: str) -> list[str]:
+    steps = label.split(".")
+    return [".".join(steps[:n]) for n in range(1, len(steps) + 1)]

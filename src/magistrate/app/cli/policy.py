@@ -150,7 +150,8 @@ def explained(record: str, judgement: Judgement, told: Explanation) -> Iterator[
         yield "opaque    some of it could not be read by any detector"
     yield f"mode      {judgement.mode.value}, policies {again.bundle[:16]}"
     yield f"decision  {_by(again.effect, again.rules)}" + (f": {again.message}" if again.message else "")
-    yield from (f"  at {line}" for verdict in again.endpoints for line in _at(verdict))
+    for verdict in again.endpoints:
+        yield from _at(verdict)
     yield from _besides(again)
     for rule in told.rules:
         yield f"\n{rule.place}" + (f"  {rule.description}" if rule.description else "")
@@ -165,10 +166,10 @@ def explained(record: str, judgement: Judgement, told: Explanation) -> Iterator[
 
 def _at(verdict: EndpointVerdict) -> Iterator[str]:
     why = f" ({verdict.reason})" if verdict.reason and not verdict.rules else ""
-    yield f"{verdict.endpoint}: {_by(verdict.effect, verdict.rules)}{why}"
+    yield f"  at {verdict.endpoint}: {_by(verdict.effect, verdict.rules)}{why}"
     for duty in verdict.obligations:
         what = ", ".join((*duty.labels, *(f"{name} {value}" for name, value in duty.params)))
-        yield f"    must {duty.kind.value} {what} ({duty.rule})"
+        yield f"     must {duty.kind.value} {what} ({duty.rule})"
 
 
 def _besides(decision: Decision) -> Iterator[str]:
