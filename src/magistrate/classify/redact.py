@@ -1,13 +1,30 @@
 """Replacing findings in a text: by a mask, or by a token that stays the same for the same value."""
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
 
-from magistrate.classify.taxonomy import mask_of
-from magistrate.exchange.finding import Finding
+from magistrate.classify.taxonomy import ancestors, mask_of
+from magistrate.exchange.finding import Finding, FindingStatus
 
 TOKEN_HEX = 12
 """Hex digits of a token: 48 bits, so that a thousand values of one conversation collide once in half a billion."""
+
+
+def redact(text: str, findings: Iterable[Finding], patterns: Sequence[str]) -> str:
+    """Return ``text`` with a mask such as ``[EMAIL]`` for every finding whose label matches one of ``patterns``."""
+    return _replaced(text, findings, patterns, lambda label, _: mask(label))
+
+
+def tokenise(text: str, findings: Iterable[Finding], patterns: Sequence[str], key: bytes) -> str:
+    """Return ``text`` with a keyed one-way token for every finding whose label matches one of ``patterns``."""
+    return _replaced(text, findings, patterns, lambda label, value: token(label, value, key))
+
+
+def matches(label: str, patterns: Iterable[str]) -> bool:
+    """Return whether a shell-style pattern names ``label`` or what it is a kind of: ``pii``, ``pii.*``, ``*``."""
+    names = (label, *ancestors(label))
+    return any(fnmatchcase(name, pattern) for pattern in patterns for name in names)
 
 
 def mask(label: str) -> str:
@@ -22,12 +39,31 @@ def token(label: str, value: str, key: bytes) -> str:
     Case and surrounding space do not matter, so that one address is one token.
     """
     name = mask_of(label).strip("[]")
-    digest = hmac.digest(key, f"{label}\0{value.strip().casefold()}".encode(), "sha256")
+    digest = hmac.digest(
+        key, f"{label}\0{value.strip().casefold()}".encode("utf-8", "surrogatepass"), "sha256"
+    )
     return f"{name}_{digest.hex()[:TOKEN_HEX]}"
 
 
 def rewrite(text: str, replacements: Iterable[tuple[Finding, str]]) -> str:
-    """Return ``text`` with each finding's span replaced. Right to left, so that spans keep their meaning."""
-    for finding, new in sorted(replacements, key=lambda pair: -pair[0].start):
-        text = text[: finding.start] + new + text[finding.end :]
-    return text
+    """Return ``text`` with each finding's span replaced. The spans count ``text``'s own characters; none overlap."""
+    pieces: list[str] = []
+    at = 0
+    for finding, new in sorted(replacements, key=lambda pair: pair[0].start):
+        pieces += (text[at : finding.start], new)
+        at = finding.end
+    pieces.append(text[at:])
+    return "".join(pieces)
+
+
+def _replaced(
+    text: str, findings: Iterable[Finding], patterns: Sequence[str], new: Callable[[str, str], str]
+) -> str:
+    chosen = [
+        finding
+        for finding in findings
+        if finding.status is FindingStatus.FOUND
+        and finding.end > finding.start
+        and matches(finding.label, patterns)
+    ]
+    return rewrite(text, [(f, new(f.label, text[f.start : f.end])) for f in chosen])
