@@ -247,6 +247,7 @@ async def test_a_removed_index_is_rebuilt_the_same(tmp_path: Path) -> None:
     assert reader.trace(trace) == before
     assert len(before) == 5
     assert reader.bodies(orjson.loads(reader.header(before[0].index)))["request"] == b"hello"
+    reader.close()
 
 
 @pytest.mark.requirement("A6")

@@ -188,7 +188,7 @@ class Links:
         if eid in self._ids:
             self._note(place, f"`{eid}` was recorded before")
         expected = self._sequence.get(writer, 0) + 1
-        if header["wseq"] != expected and writer != "recorder":
+        if header["wseq"] != expected:
             self._note(
                 place, f"writer `{writer}` went from {expected - 1} to {header['wseq']}: a record is missing"
             )

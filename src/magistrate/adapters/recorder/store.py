@@ -4,6 +4,7 @@ import sqlite3
 from pathlib import Path
 
 from magistrate.adapters.recorder.disk import Disk
+from magistrate.exchange.errors import ConfigurationError
 
 
 class PosixObjects:
@@ -21,7 +22,7 @@ class PosixObjects:
 
     def put(self, path: str, data: bytes) -> None:
         file = self._file(path)
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._disk.make_directories(file.parent)
         self._disk.put(file, data)
 
     def _file(self, path: str) -> Path:
@@ -34,18 +35,27 @@ class SqliteRegister:
     """The `Register` port: the signed checkpoint in one row, swapped only if nobody swapped it before.
 
     Small and trusted: together with the signing key it is what makes two histories impossible.
+
+    Raises:
+        ConfigurationError: the file is no register any more.
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        path.chmod(0o600)
-        self._database.execute("PRAGMA journal_mode = DELETE")
-        self._database.execute("PRAGMA synchronous = FULL")
-        self._database.execute(
-            "CREATE TABLE IF NOT EXISTS checkpoint (id INTEGER PRIMARY KEY CHECK (id = 1), note BLOB NOT NULL)"
-        )
-        self._database.execute("INSERT OR IGNORE INTO checkpoint (id, note) VALUES (1, x'')")
+        try:
+            path.chmod(0o600)
+            # A rollback journal, not a WAL: one small file that is whole in itself can be copied and watched.
+            self._database.execute("PRAGMA journal_mode = DELETE")
+            self._database.execute("PRAGMA synchronous = FULL")
+            self._database.execute(
+                "CREATE TABLE IF NOT EXISTS checkpoint (id INTEGER PRIMARY KEY CHECK (id = 1), note BLOB NOT NULL)"
+            )
+            self._database.execute("INSERT OR IGNORE INTO checkpoint (id, note) VALUES (1, x'')")
+        except sqlite3.DatabaseError as error:
+            self._database.close()
+            raise ConfigurationError(
+                f"the register of checkpoints cannot be used ({error}); restore it from its backup", str(path)
+            ) from error
 
     def read(self) -> bytes:
         """Return the newest signed checkpoint; empty before the first."""

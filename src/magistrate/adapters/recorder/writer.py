@@ -61,6 +61,7 @@ class Writer:
         """Take note of a record that was written before this process began."""
         self._seen.remember(str(header["eid"]), Ack(0, index, leaf_hash(raw)))
         self._previous.remember(str(header.get("trace", "")), hashlib.sha256(raw).hexdigest())
+        self._sequence.remember(str(header["wid"]), int(header["wseq"]))
 
     def write(self, group: list[Submission]) -> list[Entry]:
         """Make ``group`` durable with one write and one sync, acknowledge it, and return the new records.
