@@ -1,0 +1,352 @@
+"""``magistrate evidence``: find, show, prove."""
+
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from rich.tree import Tree
+
+from magistrate.adapters.recorder.reader import EvidenceReader, Row, SearchQuery, open_evidence
+from magistrate.app.cli import ANSWER_IS_NO, CANNOT_DECIDE
+from magistrate.app.cli.located import ConfigOption, DataOption, JsonOption, configuration
+from magistrate.evidence.bundle import Exported, verify_bundle, write_bundle
+from magistrate.evidence.proof import Proof
+from magistrate.evidence.seal import SealBroken
+from magistrate.evidence.tiles import prove_inclusion
+from magistrate.evidence.verify import Report, Verdict, verify_log
+from magistrate.exchange.errors import ConfigurationError
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Search, show, verify and export the record."
+)
+
+RecordId = Annotated[str, typer.Argument(help="Record id (x-magistrate-record), or its beginning.")]
+SEALED_WITHIN_S = 2.0
+SHORTEST_PREFIX = 8
+_COLOURS = {"allow": "green", "deny": "red", "escalate": "yellow", "indeterminate": "magenta"}
+
+
+def _open(config: Path | None, data: Path | None) -> EvidenceReader:
+    settings = configuration(config, data)
+    return open_evidence(settings.data, settings.vault_dir)
+
+
+@app.command()
+def verify(
+    vkey: Annotated[
+        str | None, typer.Option(help="The verifier key you trust. Default: the one beside the log.")
+    ] = None,
+    bodies: Annotated[bool, typer.Option(help="Also check every stored body.")] = True,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Derive every hash, tile, link and signature again from what is on disk, offline."""
+    reader = _open(config, data)
+    with Progress(
+        console=Console(stderr=True), transient=True, disable=json or not sys.stderr.isatty()
+    ) as bar:
+        task = bar.add_task("verifying", total=None)
+        report = verify_log(
+            reader.objects,
+            vkey or reader.vkey,
+            ciphertext=reader.ciphertext if bodies else None,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    _tell(report, json=json, what="log", key_given=vkey is not None)
+
+
+@app.command("verify-bundle")
+def verify_bundle_file(
+    file: Annotated[Path, typer.Argument(help="A bundle that `evidence export` wrote.")],
+    vkey: Annotated[str | None, typer.Option(help="The verifier key you trust.")] = None,
+    vkey_file: Annotated[Path | None, typer.Option(help="A file that holds it.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Verify a bundle with nothing but the bundle and a verifier key."""
+    if (vkey is None) == (vkey_file is None):
+        raise typer.BadParameter("give --vkey or --vkey-file: a key inside the bundle proves nothing")
+    try:
+        key = vkey or (vkey_file.read_text(encoding="ascii").strip() if vkey_file else "")
+        content = file.read_bytes()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"cannot be read ({error})", str(file)) from None
+    _tell(verify_bundle(content, key), json=json, what="bundle", key_given=True)
+
+
+@app.command()
+def show(
+    record: RecordId,
+    content: Annotated[bool, typer.Option(help="Also show prompts and answers, decrypted.")] = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show a call's records: the intent and the outcome."""
+    reader = _open(config, data)
+    rows = _rows(reader, record)
+    shown = [_record(reader, row, content=content) for row in rows]
+    if json:
+        _print_json(shown)
+        return
+    console = Console(highlight=False)
+    for row, item in zip(rows, shown, strict=True):
+        console.rule(f"[bold]{row.phase}[/bold]  record {row.index}  {_when(row.ts_us)}")
+        console.print_json(orjson.dumps(item["header"]).decode())
+        for part, text in item.get("bodies", {}).items():
+            console.rule(part, style="dim")
+            console.print(text, markup=False)
+
+
+@app.command()
+def trace(
+    record: Annotated[str, typer.Argument(help="Record id or trace id.")],
+    config: ConfigOption = None,
+    data: DataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show everything of one trace as a tree: from prompt to outcome."""
+    reader = _open(config, data)
+    rows = reader.trace(record) if re.fullmatch(r"[0-9a-f]{32}", record) else []
+    rows = rows or reader.trace(_rows(reader, record)[0].trace)
+    headers = {row.eid: orjson.loads(reader.header(row.index)) for row in rows}
+    if json:
+        _print_json(list(headers.values()))
+        return
+    tree = Tree(f"[bold]trace {rows[0].trace}[/bold]")
+    for row in rows:
+        if row.phase == "intent":
+            _call(
+                tree,
+                row,
+                headers[row.eid],
+                [headers[r.eid] for r in rows if r.call == row.eid and r is not row],
+            )
+        elif row.call not in headers:
+            tree.add(f"{row.type} {row.eid}")
+    Console(highlight=False).print(tree)
+
+
+@app.command()
+def search(
+    trace_id: Annotated[str, typer.Option("--trace", help="Trace id.")] = "",
+    user: Annotated[str, typer.Option(help="Whose call.")] = "",
+    application: Annotated[str, typer.Option("--app", help="Which application's.")] = "",
+    model: Annotated[str, typer.Option(help="Model name as the client wrote it.")] = "",
+    endpoint: Annotated[str, typer.Option(help="Endpoint that answered.")] = "",
+    verdict: Annotated[str, typer.Option(help="allow, deny, escalate or indeterminate.")] = "",
+    rule: Annotated[str, typer.Option(help="A policy's @id that determined it.")] = "",
+    label: Annotated[str, typer.Option(help="A label found, for example pii.email or pii.")] = "",
+    policy: Annotated[str, typer.Option(help="Beginning of a policy bundle's hash.")] = "",
+    since: Annotated[
+        str, typer.Option(help="From when: 2026-11-24, 2026-11-24T10:00, or 30m, 12h, 7d ago.")
+    ] = "",
+    until: Annotated[str, typer.Option(help="Until when; same forms.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=100_000)] = 50,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Find records, newest first."""
+    reader = _open(config, data)
+    query = SearchQuery(
+        trace=trace_id,
+        user=user,
+        app=application,
+        model=model,
+        endpoint=endpoint,
+        verdict=verdict,
+        rule=rule,
+        label=label,
+        policy=policy,
+        since_us=moment(since) if since else None,
+        until_us=moment(until) if until else None,
+        limit=limit,
+    )
+    rows = reader.search(query)
+    if json:
+        _print_json([msgspec.to_builtins(row) for row in rows])
+        return
+    table = Table(box=None, header_style="dim")
+    for name in ("time", "record", "phase", "user", "model", "verdict", "ending", "rules", "labels"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        colour = _COLOURS.get(row.verdict, "dim")
+        table.add_row(
+            _when(row.ts_us),
+            row.call,
+            row.phase if row.type.startswith("llm.") else row.type,
+            row.subject,
+            row.model,
+            f"[{colour}]{row.verdict}[/{colour}]" if row.verdict else "",
+            row.ending,
+            ", ".join(row.rules),
+            ", ".join(row.labels),
+        )
+    console = Console(highlight=False)
+    console.print(table if rows else "no record matches; records are found a second after they are made")
+
+
+@app.command()
+def export(
+    record: RecordId,
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")],
+    content: Annotated[bool, typer.Option(help="Include prompts and answers, opened.")] = True,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Write a self-contained bundle of a call and its trace."""
+    reader = _open(config, data)
+    call = _rows(reader, record)[0]
+    size, checkpoint = reader.size, reader.checkpoint()
+    exported = []
+    for row in reader.trace(call.trace):
+        raw = reader.header(row.index)
+        path = prove_inclusion(reader.objects.get, row.index, size)
+        opened = reader.opened(orjson.loads(raw)) if content else {}
+        exported.append(Exported(raw, Proof(row.index, tuple(path), checkpoint), opened))
+    output.write_bytes(write_bundle(call.index, exported, reader.vkey))
+    if json:
+        _print_json({"file": str(output), "records": len(exported), "tree_size": size, "vkey": reader.vkey})
+        return
+    print(f"{output}: {len(exported)} records, proven in a tree of {size}")
+    print(f"verify it with: magistrate evidence verify-bundle {output} --vkey '{reader.vkey}'")
+
+
+def moment(text: str, now: Callable[[], float] = time.time) -> int:
+    """Return a point in time in microseconds since the epoch.
+
+    Raises:
+        BadParameter: it is neither a date, a time nor a span such as ``7d``.
+    """
+    span = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
+    if span:
+        return int((now() - int(span[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[span[2]]) * 1e6)
+    for form in ("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"):
+        try:
+            return int(time.mktime(time.strptime(text, form)) * 1e6)
+        except ValueError:
+            continue
+    raise typer.BadParameter(f"`{text}` is no time; write 2026-11-24, 2026-11-24T10:00 or 30m, 12h, 7d")
+
+
+def _rows(reader: EvidenceReader, record: str) -> list[Row]:
+    """Return the records of one call; one made just now is waited for until its checkpoint is published."""
+    if not re.fullmatch(rf"[0-9a-f-]{{{SHORTEST_PREFIX},36}}", record):
+        raise typer.BadParameter(f"a record id is at least {SHORTEST_PREFIX} of its hex digits and dashes")
+    deadline = time.monotonic() + SEALED_WITHIN_S
+    while True:
+        rows = reader.find(record)
+        if rows:
+            break
+        if time.monotonic() >= deadline:
+            Console(stderr=True).print(f"no record `{record}` in this log", markup=False)
+            raise typer.Exit(ANSWER_IS_NO)
+        time.sleep(0.1)
+    calls = {row.call for row in rows}
+    if len(calls) > 1:
+        raise typer.BadParameter(f"`{record}` is the beginning of {len(calls)} records; write more of it")
+    return rows
+
+
+def _record(reader: EvidenceReader, row: Row, *, content: bool) -> dict[str, Any]:
+    header = orjson.loads(reader.header(row.index))
+    item: dict[str, Any] = {"index": row.index, "header": header}
+    if content:
+        try:
+            item["bodies"] = {
+                part: body.decode("utf-8", "replace") for part, body in reader.bodies(header).items()
+            }
+        except SealBroken as error:
+            item["broken"] = str(error)
+    return item
+
+
+def _call(tree: Tree, row: Row, intent: dict[str, Any], others: list[dict[str, Any]]) -> None:
+    verdict = intent.get("verdict", {})
+    colour = _COLOURS.get(verdict.get("effect", ""), "dim")
+    route = intent.get("route", {})
+    head = f"[bold]{row.eid}[/bold]  {_when(row.ts_us)}  {row.subject} → {row.model or '?'}"
+    branch = tree.add(f"{head}  ({route.get('dialect', '?')} {route.get('operation', '')})")
+    rules = ", ".join(verdict.get("rules", []))
+    decision = branch.add(f"decision: [{colour}]{verdict.get('effect', '?')}[/{colour}]  {rules}")
+    if intent.get("labels"):
+        decision.add("labels: " + ", ".join(intent["labels"]))
+    for endpoint in intent.get("endpoints", []):
+        decision.add(f"{endpoint['id']}: {endpoint['effect']}  {', '.join(endpoint['rules'])}")
+    decision.add(f"policy {intent.get('policy', {}).get('bundle', '')[:16]}, record {row.index}")
+    if not others:
+        branch.add("[yellow]never ended: no outcome is on record[/yellow]")
+    for outcome in others:
+        _outcome(branch, outcome)
+
+
+def _outcome(branch: Tree, outcome: dict[str, Any]) -> None:
+    ended, usage, model = outcome.get("outcome", {}), outcome.get("usage", {}), outcome.get("model", {})
+    node = branch.add(
+        f"outcome: {ended.get('ending')} {ended.get('status')} {ended.get('code', '')}".rstrip()
+    )
+    if model.get("endpoint"):
+        node.add(f"answered by {model['endpoint']} as {model.get('version') or '?'}")
+    for attempt in outcome.get("attempts", []):
+        node.add(f"tried {attempt['id']}: {attempt['result']} {attempt['status'] or ''}".rstrip())
+    for place in outcome.get("eligibility", []):
+        if not place["ok"]:
+            node.add(f"not {place['id']}: {place['why']}")
+    if outcome.get("labels"):
+        node.add("labels in the answer: " + ", ".join(outcome["labels"]))
+    if outcome.get("rewritten"):
+        node.add("rewritten: " + ", ".join(f"{label} x {n}" for label, n in outcome["rewritten"].items()))
+    if usage.get("in") is not None:
+        cost = (
+            f", {usage['cost_nano'] / 1e9:.6f} {usage['currency']}"
+            if usage.get("cost_nano") is not None
+            else ""
+        )
+        node.add(f"tokens: {usage['in']} in, {usage.get('out')} out{cost}")
+    timings = "  ".join(f"{name} {us / 1000:.2f}" for name, us in outcome.get("steps_us", []))
+    if timings:
+        node.add(f"milliseconds: {timings}")
+
+
+def _tell(report: Report, *, json: bool, what: str, key_given: bool) -> None:
+    if json:
+        _print_json(msgspec.to_builtins(report))
+    else:
+        console = Console(highlight=False)
+        colour = {"valid": "green", "tampered": "red"}.get(report.verdict.value, "yellow")
+        console.print(
+            f"[bold {colour}]{report.verdict.value}[/bold {colour}]  {what} of {report.size} records, "
+            f"{report.bodies} bodies checked, {report.open_calls} calls without an end"
+        )
+        for problem in report.findings[:50]:
+            console.print(f"  {problem.place}: {problem.what}", markup=False)
+        if len(report.findings) > 50:
+            console.print(f"  and {len(report.findings) - 50} more; `--json` lists them")
+        if not key_given:
+            console.print(
+                "  checked against the key beside the log; an auditor gives the key he trusts with --vkey",
+                style="dim",
+            )
+    status = {Verdict.VALID: 0, Verdict.TAMPERED: ANSWER_IS_NO, Verdict.UNDECIDABLE: CANNOT_DECIDE}[
+        report.verdict
+    ]
+    raise typer.Exit(status)
+
+
+def _when(ts_us: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(ts_us / 1e6))
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
