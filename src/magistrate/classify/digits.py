@@ -17,7 +17,7 @@ LONGEST_CARD = LONGEST * 2 - 1
 """Characters: nineteen digits with a separator between each."""
 
 _USUAL = {(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (4, 4, 4, 1), (6, 13), (4, 4, 5)}
-"""How cards are printed; a run may also be one number alone, grouped in any way."""
+"""How cards are printed. What begins a run may also be grouped in any way."""
 
 
 def cards(text: str) -> Iterator[tuple[int, int]]:
@@ -29,6 +29,8 @@ def cards(text: str) -> Iterator[tuple[int, int]]:
 
 def _within(text: str, groups: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     for first in range(len(groups)):
+        if _is_fraction(text, groups[first]):
+            continue
         digits, shape = "", []
         for last in range(first, len(groups)):
             start, end = groups[last]
@@ -36,11 +38,18 @@ def _within(text: str, groups: list[tuple[int, int]]) -> Iterator[tuple[int, int
             shape.append(end - start)
             if len(digits) > LONGEST:
                 break
-            if len(digits) < SHORTEST or not _plausible(shape, alone=first == 0 and last == len(groups) - 1):
+            if len(digits) < SHORTEST or not _plausible(shape, begins=first == 0):
                 continue
             if card(digits):
                 yield groups[first][0], end
 
 
-def _plausible(shape: list[int], *, alone: bool) -> bool:
-    return len(shape) == 1 or alone or tuple(shape) in _USUAL or set(shape) <= {1}
+def _plausible(shape: list[int], *, begins: bool) -> bool:
+    # What stands behind a number must not decide: one digit more would make a strangely grouped card invisible.
+    return len(shape) == 1 or begins or tuple(shape) in _USUAL or set(shape) <= {1}
+
+
+def _is_fraction(text: str, group: tuple[int, int]) -> bool:
+    """0.4111111111111111: one in forty floating-point numbers would pass for a card."""
+    start, end = group
+    return end - start > 4 and start > 1 and text[start - 1] == "." and text[start - 2] in "0123456789"
