@@ -174,8 +174,8 @@ def test_tokens_are_counted(client: anthropic.Anthropic, governed: Governed) -> 
 def test_an_overloaded_endpoint_says_so_in_its_own_words(
     client: anthropic.Anthropic, governed: Governed
 ) -> None:
-    """529 is Anthropic's own status; the SDK knows what to do with it."""
-    governed.upstream.say("anthropic.messages", Answer(status=529))
+    """529 is Anthropic's own status; the SDK knows what to do with it, once the gateway's own second try failed."""
+    governed.upstream.always("anthropic.messages", Answer(status=529))
     with pytest.raises(anthropic.APIStatusError) as caught:
         client.messages.create(model="claude-test", max_tokens=8, messages=ASK)
     assert caught.value.status_code == 529
