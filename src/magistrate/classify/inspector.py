@@ -1,12 +1,16 @@
 """The stream inspector: a text that arrives in pieces, judged as if it had arrived whole.
 
-It releases a stretch of text only when no finding can begin in it and end behind it, whatever comes next:
+A cut is safe when no value can begin before it and end behind it, whatever comes next. A value that may still grow reaches
+to the end of what is known, so it begins in one of three places, and these are held:
 
-- a token (a run without white space) may still grow, so the last one is held, up to the longest value there is;
-- groups of digits and short capitals may be one number, so a trailing chain of them is held;
-- a private key is held from its first line to its last.
+- the token under way (a run without white space), up to the longest value there is;
+- the groups before it, if each could be joined to the next by a single separator and the first could begin a number;
+- a private key or the beginning of one, from its first line to its last.
 
-Everything else goes out at once: in prose the hold-back is the word under way. Policy-free: it reports, others decide.
+A value that is complete is a finding, and no cut goes through a finding. All of it is measured in the normal spelling, so
+that what hides between a value's characters does not stretch the bounds. Whoever stretches them all the same is met by
+an INDETERMINATE finding: nobody knows then, and the fail-mode table decides. In prose the hold-back is the word under way.
+Policy-free: the inspector reports, others decide.
 """
 
 import re
@@ -16,26 +20,44 @@ from typing import Generic, TypeVar
 import msgspec
 
 from magistrate.classify.digits import LONGEST_CARD
-from magistrate.classify.rules import LONGEST_CONTEXT, LONGEST_KEY, LONGEST_VALUE
-from magistrate.classify.scanner import Scanner
-from magistrate.classify.views import FOLDED
-from magistrate.exchange.finding import Finding
+from magistrate.classify.rules import (
+    KEY_BEGINS,
+    KEY_BODY,
+    KEY_ENDS,
+    LONGEST_CONTEXT,
+    LONGEST_KEY,
+    LONGEST_VALUE,
+)
+from magistrate.classify.scanner import DETECTOR, INCOMPLETE, Scanner
+from magistrate.classify.views import view_of
+from magistrate.exchange.finding import Finding, FindingStatus
 
 ChannelT = TypeVar("ChannelT", bound=Hashable)
 
 LONGEST_CHAIN = 96
-"""Characters of groups that may be one number; an IBAN in groups has 42, a card 37."""
+"""Characters of groups that may be one number; an IBAN in groups has 66 at most, a card 37, a telephone number 58."""
 
 BEHIND = 2 * (LONGEST_CONTEXT + LONGEST_CHAIN)
 """Characters of released text that are kept because rules look behind a value for context."""
 
-_SPACE = re.compile(r"\s+")
-_CHAIN_TOKEN = re.compile(r"[^\s]*[0-9][^\s]*|[A-Za-z]{1,4}|[-.+(]+")
-_FOREIGN = re.compile("[^\x21-\x7e\\s" + "".join(map(re.escape, FOLDED)) + "]")
-"""Characters that no value holds and no reader takes for one it holds: a token ends before and after them."""
+MOST_HELD = 4 * LONGEST_KEY
+"""Characters held or kept, hidden ones included. No honest text comes near it."""
 
-_KEY_BEGINS = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}(?:PRIVATE KEY(?: BLOCK)?-----)?")
-_KEY_ENDS = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+_TOKEN = re.compile(r"\S+")
+_FOREIGN = re.compile(r"[^\x21-\x7e\s]")
+"""Characters that no value holds in its normal spelling: a token ends before and after them."""
+
+_CONTINUES = re.compile(r"[0-9]|\((?:[0-9]|\Z)|[A-Za-z]{1,4}(?![A-Za-z])")
+"""How a group begins that is joined to the one before it: digits, or a bank's code of at most four letters."""
+_GOES_ON = re.compile(r"[A-Za-z0-9)]")
+_DIGIT = re.compile(r"[0-9]")
+_ACCOUNT = re.compile(r"[A-Za-z]{2}[0-9]{2}")
+"""What a number that goes on with letters begins with: country and check digits of an IBAN."""
+
+_KEY_BEGINS = re.compile(KEY_BEGINS)
+_KEY_MAY_BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]{0,57}-{0,4}\Z")
+_KEY_BODY = re.compile(KEY_BODY)
+_KEY_ENDS = re.compile(KEY_ENDS)
 
 assert LONGEST_CARD <= LONGEST_CHAIN
 
@@ -51,21 +73,20 @@ NOTHING = Ready("")
 
 
 class _Channel:
-    """One growing text: ``text`` begins at a place where no finding straddles; ``released`` counts from there."""
+    """One growing text: ``text`` begins where no finding straddles; what is before ``released`` is context."""
 
-    __slots__ = ("boundaries", "released", "text")
+    __slots__ = ("released", "text")
 
     def __init__(self) -> None:
         self.text = ""
         self.released = 0
-        self.boundaries: list[int] = []
 
 
 class Inspector(Generic[ChannelT]):
     """One answer's channels.
 
     Laws, for every cut of a text into pieces: the released texts concatenate to the text; their findings are those of
-    the whole; nothing of a value is released before its finding is.
+    the whole, or one of them is INDETERMINATE; nothing of a value is released before its finding is.
     """
 
     def __init__(self, scanner: Scanner) -> None:
@@ -78,7 +99,10 @@ class Inspector(Generic[ChannelT]):
         if state is None:
             state = self._channels[channel] = _Channel()
         state.text += text
-        return self._release(state, _safe_until(state.text, state.released))
+        ready = self._release(state, state.released + _safe_until(state.text[state.released :]))
+        if len(state.text) - state.released > MOST_HELD:
+            return self._give_up(state, ready)
+        return ready
 
     def close(self, channel: ChannelT) -> Ready:
         """Return what is left of ``channel``; nothing more comes."""
@@ -91,87 +115,134 @@ class Inspector(Generic[ChannelT]):
             return NOTHING
         found = self._scanner.scan_text(state.text)
         if not closing:
-            # What straddles the end is not complete: the stretch ends before it.
             for finding in reversed(found):
                 if finding.start < until < finding.end:
                     until = finding.start
             if until <= start:
                 return NOTHING
-        ready = Ready(
-            state.text[start:until],
-            tuple(
-                msgspec.structs.replace(f, part=0, start=f.start - start, end=f.end - start)
-                for f in found
-                if f.end > f.start and start <= f.start < until
-            )
-            + tuple(f for f in found if f.end == f.start),
+        findings = tuple(
+            msgspec.structs.replace(f, part=0, start=f.start - start, end=f.end - start)
+            if f.status is FindingStatus.FOUND
+            else f
+            for f in found
+            if f.status is not FindingStatus.FOUND or start <= f.start < until
         )
+        ready = Ready(state.text[start:until], findings)
         state.released = until
-        state.boundaries.append(until)
-        _forget(state)
+        if not closing and self._forget(state, found):
+            return msgspec.structs.replace(ready, findings=(*findings, self._incomplete("context")))
         return ready
 
+    def _give_up(self, state: _Channel, ready: Ready) -> Ready:
+        """Release everything, with the admission that it was not inspected to its end."""
+        rest = self._release(state, len(state.text), closing=True)
+        state.text, state.released = "", 0
+        shift = len(ready.text)
+        findings = tuple(
+            msgspec.structs.replace(f, start=f.start + shift, end=f.end + shift)
+            if f.status is FindingStatus.FOUND
+            else f
+            for f in rest.findings
+        )
+        return Ready(ready.text + rest.text, (*ready.findings, *findings, self._incomplete("hold-back")))
 
-def _forget(state: _Channel) -> None:
-    """Drop released text that no rule looks back to; cut only where no finding straddles."""
-    keep = state.released - BEHIND
+    def _forget(self, state: _Channel, found: tuple[Finding, ...]) -> bool:
+        """Drop released text that no rule looks back to; return whether some had to go that one might."""
+        cut = _context_from(state.text[: state.released])
+        for finding in reversed(found):
+            if finding.start < cut < finding.end:
+                cut = finding.start
+        lost = state.released - cut > MOST_HELD
+        if lost:
+            cut = state.released
+        if cut > 0:
+            state.text = state.text[cut:]
+            state.released -= cut
+        return lost
+
+    def _incomplete(self, bound: str) -> Finding:
+        return Finding(
+            INCOMPLETE,
+            DETECTOR,
+            self._scanner.version,
+            status=FindingStatus.INDETERMINATE,
+            detail=f"the bound on {bound}",
+        )
+
+
+def _context_from(released: str) -> int:
+    """Return where the context begins that rules may look back to from the end of ``released``.
+
+    After white space a text can begin anew. Inside a token it cannot: what follows might look like the start of a value,
+    so as much is kept in front as a value can be long.
+    """
+    if len(released) <= BEHIND:
+        return 0
+    view = view_of(released)
+    seen = released if view is None else view.text
+    keep = len(seen) - BEHIND
     if keep <= 0:
-        return
-    cut = 0
-    while state.boundaries and state.boundaries[0] <= keep:
-        cut = state.boundaries.pop(0)
-    if cut:
-        state.text = state.text[cut:]
-        state.released -= cut
-        state.boundaries = [boundary - cut for boundary in state.boundaries]
+        return 0
+    low = max(keep - LONGEST_VALUE, 0)
+    spaces = [match.end() for match in re.finditer(r"\s", seen[low:keep])]
+    keep = low + spaces[-1] if spaces else low
+    return keep if view is None or keep == 0 else view.span(keep, keep + 1)[0]
 
 
-def _safe_until(text: str, released: int) -> int:
-    """Return how far ``text`` can be released if no finding straddles that place."""
-    until = _before_chain(text, released)
-    key = _unfinished_key(text, released)
-    return min(until, key) if key is not None else until
+def _safe_until(held: str) -> int:
+    """Return how far ``held`` can be released if no finding straddles that place."""
+    view = view_of(held)
+    seen = held if view is None else view.text
+    until = min(_before_tokens(seen), _before_key(seen))
+    if until >= len(seen):
+        return len(held)
+    return until if view is None else view.span(until, until + 1)[0]
 
 
-def _before_chain(text: str, released: int) -> int:
+def _before_tokens(seen: str) -> int:
     """Return where the tokens begin that may still grow or be joined."""
-    floor = max(released, len(text) - LONGEST_VALUE)
-    tail = text[floor:]
-    tokens = [(m.start(), m.end()) for m in re.finditer(r"\S+", tail)]
-    if not tokens:
-        # White space alone: what stands before it may be joined over it, and was held if it could be.
-        return floor if floor > released else len(text)
-    start, end = tokens.pop()
-    if end == len(tail):
-        last = tail[start:end]
-        start += _after_foreign(last)
-        if start < end and not _CHAIN_TOKEN.fullmatch(tail[start:end]):
-            return floor + start
-        if start > 0 and not tail[start - 1].isspace():
-            return floor + start
-        left = start
-    else:
-        if not _CHAIN_TOKEN.fullmatch(tail[start:end]):
-            return len(text)
-        left = start
+    floor = max(0, len(seen) - LONGEST_VALUE)
+    tail = seen[floor:]
+    tokens = [match.span() for match in _TOKEN.finditer(tail)]
+    left = right = len(tail)
+    begins = _DIGIT
+    if tokens and tokens[-1][1] == len(tail):
+        start, end = tokens.pop()
+        left = right = start + _after_foreign(tail[start:end])
+        if right > start or not _CONTINUES.match(tail, start):
+            return floor + left
+        begins = _ACCOUNT if tail[start].isalpha() else _DIGIT
     for start, end in reversed(tokens):
-        if not _CHAIN_TOKEN.fullmatch(tail[start:end]) or left - end > 2 or len(tail) - start > LONGEST_CHAIN:
+        # The groups of one number stand one separator apart; the first holds a digit, or begins an account.
+        if right - end != 1 or not _GOES_ON.match(tail, end - 1) or len(tail) - end > LONGEST_CHAIN:
             break
-        left = start
+        right = start + _after_foreign(tail[start:end])
+        if begins.search(tail, right, end):
+            left = max(right, len(tail) - LONGEST_CHAIN)
+        if right > start or not _CONTINUES.match(tail, start):
+            break
+        if tail[start].isalpha():
+            begins = _ACCOUNT
     return floor + left
 
 
 def _after_foreign(token: str) -> int:
     end = 0
-    for match in _FOREIGN.finditer(token):
-        end = match.end()
+    if not token.isascii() or not token.isprintable():
+        for match in _FOREIGN.finditer(token):
+            end = match.end()
     return end
 
 
-def _unfinished_key(text: str, released: int) -> int | None:
+def _before_key(seen: str) -> int:
     """Return where a private key begins whose end has not come, as long as it still can."""
-    for begins in _KEY_BEGINS.finditer(text, released):
-        ends = _KEY_ENDS.search(text, begins.end())
-        if ends is None and len(text) - begins.start() <= LONGEST_KEY + LONGEST_CONTEXT:
+    at = 0
+    while begins := _KEY_BEGINS.search(seen, at):
+        body = _KEY_BODY.match(seen, begins.end())
+        assert body is not None
+        ends = _KEY_ENDS.search(seen, begins.end(), min(len(seen), body.end() + LONGEST_CONTEXT))
+        if ends is None and body.end() == len(seen):
             return begins.start()
-    return None
+        at = ends.end() if ends else body.end()
+    partial = _KEY_MAY_BEGIN.search(seen, max(at, len(seen) - LONGEST_CONTEXT))
+    return partial.start() if partial else len(seen)

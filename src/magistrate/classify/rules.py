@@ -15,11 +15,16 @@ from magistrate.classify import validators as valid
 LONGEST_VALUE = 2048
 """Characters. A JSON Web Token with many claims has about 1500."""
 
-LONGEST_KEY = 12_000
+LONGEST_KEY = 16_000
 """Characters of a private key block; RSA-16384 in PEM has about 12,600 with its lines, RSA-4096 has 3,300."""
 
 LONGEST_CONTEXT = 96
 """Characters before a value that a pattern may look at."""
+
+KEY_BEGINS = r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+KEY_ENDS = r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+KEY_BODY = rf"[A-Za-z0-9+/=\s\\:,.()-]{{0,{LONGEST_KEY}}}"
+"""What may stand between the two: the text of the key, headers, and line ends that were escaped."""
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -44,6 +49,14 @@ _WORD = r"(?<![A-Za-z0-9_])"
 _OPEN = r"(?<![A-Za-z0-9_/+-])"
 _IS = r"[ \t\"']{0,3}(?:is|was|no|nr|num|number|id|#|:|=|-|\.){0,2}[ \t\"':#=]{0,4}"
 """What may stand between a word and the value it announces."""
+
+
+_BY_LENGTH = "|".join(
+    rf"(?:{'|'.join(code for code, own in valid.IBAN_LENGTHS.items() if own == length)})"
+    rf"[0-9]{{2}}(?:[ -]?[A-Z0-9]){{{length - 4}}}"
+    for length in sorted(set(valid.IBAN_LENGTHS.values()))
+)
+"""An account number ends where its country says, not where the words after it do."""
 
 
 def _secret(name: str, trigger: str, pattern: str, *good: str, check: bool = True, reach: int = 192) -> Rule:
@@ -87,7 +100,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "phone.us",
         "pii.phone",
-        r"[2-9][0-9]{2}\)?[ .-]{1,2}[2-9][0-9]{2}[ .-][0-9]{4}",
+        r"[2-9][0-9]{2}\)?[ .-]{0,2}[2-9][0-9]{2}[ .-][0-9]{4}",
         r"(?<![\w.+-])(?:1[ .-])?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[ .-][0-9]{4}(?![\w-])",
         valid.phone,
         priority=20,
@@ -97,7 +110,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "phone.context",
         "pii.phone",
-        r"(?:phone|tel|mobile|cell|fax|call|whatsapp)[^0-9\n\x00]{0,24}[0-9]",
+        r"(?:phone|tel|mobile|cell|fax|whatsapp)[^0-9\n\x00]{0,40}[0-9]",
         r"(?i)\b(?:phone|tel|telephone|mobile|cell|fax|whatsapp)"
         + _IS
         + r"(?P<v>0?[0-9]{2,5}(?:[ .-]?[0-9]{2,5}){1,4})(?![\w-])",
@@ -119,7 +132,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "ssn.context",
         "pii.ssn",
-        r"(?:ssn|social security)[^0-9\n\x00]{0,24}[0-9]",
+        r"(?:ssn|social security)[^0-9\n\x00]{0,40}[0-9]",
         r"(?i)\b(?:ssn|social security(?: number| no)?)"
         + _IS
         + r"(?P<v>[0-8][0-9]{2}[ ]?[0-9]{2}[ ]?[0-9]{4})(?![\w-])",
@@ -141,7 +154,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "passport",
         "pii.passport",
-        r"passport[^\n\x00]{0,30}[0-9]",
+        r"passport[^\n\x00]{0,40}[0-9]",
         r"(?i)\bpassport(?: book| card)?" + _IS + r"(?P<v>[A-Z]?[0-9]{8,9})(?![\w-])",
         priority=30,
         good=("passport number: «512345678»", "US Passport «C12345678»", "Passport No. «A01234567»"),
@@ -150,7 +163,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "driver_licence",
         "pii.driver_licence",
-        r"(?:licen[cs]e|\bdl)[^\n\x00]{0,30}[0-9]",
+        r"(?:licen[cs]e|\bdl)[^\n\x00]{0,40}[0-9]",
         r"(?i)\b(?:driver'?s?'? licen[cs]e|driving licen[cs]e|\bdl(?= ?(?:#|no|number|:)))"
         + _IS
         + r"(?P<v>[A-Z]{0,2}[0-9]{1,4}-?[0-9]{3,4}-?[0-9]{2,5}(?:-[0-9]{1,3})?)(?![\w-])",
@@ -161,7 +174,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "mrn",
         "phi.mrn",
-        r"(?:mrn|medical record|patient (?:id|number|no))[^\n\x00]{0,24}[0-9]",
+        r"(?:mrn|medical record|patient (?:id|number|no))[^\n\x00]{0,40}[0-9]",
         r"(?i)\b(?:mrn|medical record(?: number| no)?|patient (?:id|number|no))"
         + _IS
         + r"(?P<v>[A-Z]{0,3}-?[0-9]{5,12})(?![\w-])",
@@ -173,14 +186,16 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "iban",
         "fin.iban",
-        r"[A-Za-z]{2}[0-9]{2}[ -]?[A-Za-z0-9]{4}",
-        r"(?i)(?<![A-Z0-9])[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]){11,30}(?![A-Z0-9])",
+        r"[A-Za-z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]){4}",
+        r"(?i)(?<![A-Z0-9])(?:" + _BY_LENGTH + r")(?![A-Z0-9])",
         valid.iban,
         priority=60,
         good=(
             "pay to «DE89 3704 0044 0532 0130 00»",
             "«GB29NWBK60161331926819»",
             "iban «fr1420041010050500013m02606»",
+            "to «GB29 NWBK 6016 1331 9268 19» by noon",
+            "«MT84 MALT 0110 0001 2345 MTLC AST0 01S» is ours",
         ),
         bad=("DE88 3704 0044 0532 0130 00", "AB12 3456 7890 1234", "version V12 34567890123456"),
     ),
@@ -196,7 +211,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "aws.secret",
         "secret.aws",
-        r"(?:aws|secret)[^\n\x00]{0,40}[A-Za-z0-9/+]{16}",
+        r"(?:aws|secret)[^\x00]{0,64}[A-Za-z0-9/+]{16}",
         r"(?i)(?:aws[a-z_ -]{0,20}|secret[_ -]?access[_ -]?)(?:key|secret)[\"']?\s{0,3}(?:=|:|=>|is)\s{0,3}[\"']?(?P<v>(?-i:[A-Za-z0-9/+]{40}))(?![A-Za-z0-9/+=])",
         valid.random_looking,
         priority=100,
@@ -236,7 +251,7 @@ RULES: tuple[Rule, ...] = (
     ),
     _secret(
         "stripe",
-        r"(?:sk|rk|whsec)_(?:live|test|prod)?_?[A-Za-z0-9]{10}",
+        r"(?:sk|rk|whsec)_(?:live|test|prod)?_?[A-Za-z0-9+/=]{10}",
         _OPEN
         + r"(?:(?:sk|rk)_(?:live|test|prod)_[A-Za-z0-9]{16,128}|whsec_[A-Za-z0-9+/=]{24,64})(?![A-Za-z0-9])",
         "«sk_live_" + _A40[:24] + "»",
@@ -254,7 +269,7 @@ RULES: tuple[Rule, ...] = (
     ),
     _secret(
         "azure",
-        r"AccountKey=[A-Za-z0-9+/]{20}|[A-Za-z0-9]{3}8Q~[A-Za-z0-9]|SharedAccessKey=[A-Za-z0-9+/]{20}",
+        r"AccountKey=[A-Za-z0-9+/]{20}|[A-Za-z0-9]{3}8Q~|SharedAccessKey=[A-Za-z0-9+/]{20}",
         r"(?:(?<=AccountKey=)|(?<=SharedAccessKey=))[A-Za-z0-9+/]{40,90}={0,2}(?![A-Za-z0-9+/=])|"
         + _OPEN
         + r"[A-Za-z0-9]{3}8Q~[A-Za-z0-9_.~-]{31,34}(?![A-Za-z0-9_.~-])",
@@ -380,9 +395,7 @@ RULES: tuple[Rule, ...] = (
         "private_key",
         "secret.private_key",
         r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY",
-        r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-        rf"(?:[A-Za-z0-9+/=\s\\:,.()-]{{0,{LONGEST_KEY}}}?-----END [A-Z0-9 ]{{0,40}}PRIVATE KEY(?: BLOCK)?-----"
-        rf"|[A-Za-z0-9+/=\s\\:,]{{0,{LONGEST_KEY}}})",
+        rf"{KEY_BEGINS}(?:{KEY_BODY}?{KEY_ENDS}|[A-Za-z0-9+/=\s\\:,]{{0,{LONGEST_KEY}}})",
         priority=110,
         score_milli=1000,
         good=(
@@ -399,7 +412,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "url_password",
         "secret.connection_string",
-        r"[a-z]://[^\s/@:\x00]{0,64}:[^\s/@\x00]{3,64}@",
+        r"://[^\s/@:\x00]{0,64}:[^\s/@\x00]{3,128}@",
         r"(?<=://)[A-Za-z0-9._~%!$&'*+;=-]{0,64}:(?P<v>[A-Za-z0-9._~%!$&'()*+,;=^#?-]{3,128})(?=@[A-Za-z0-9\[])",
         valid.not_placeholder,
         priority=90,
@@ -430,5 +443,5 @@ RULES: tuple[Rule, ...] = (
 )
 """Every rule but the card number's, which needs more than a pattern: see `digits`."""
 
-CARD_TRIGGER = r"[0-9](?:[^0-9\n\x00]?[0-9]){11}"
-"""Twelve digits with at most one character between two of them."""
+CARD_TRIGGER = r"[0-9](?:[ \t.\n-]?[0-9]){11}"
+"""Twelve digits with at most one separator between two of them."""

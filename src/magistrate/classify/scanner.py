@@ -174,9 +174,13 @@ def _search(rule: Rule) -> Search:
 
     def search(text: str, triggers: list[int]) -> Iterable[Hit]:
         for low, high in _windows(triggers, reach, len(text)):
-            for match in pattern.finditer(text, low, high):
+            at = low
+            while match := pattern.search(text, at, high):
+                # What is no value takes nothing with it: one may begin inside it.
+                at = match.start() + 1
                 if validate is None or validate(match[group]):
                     start, end = match.span(group)
+                    at = max(at, end)
                     yield Hit(start, end, rule.label, rule.id, rule.priority, rule.score_milli, "raw")
 
     return search
@@ -207,7 +211,7 @@ def _characters(raw: bytes, text: str, offsets: list[int]) -> list[int]:
     """Return character offsets for byte offsets. Only the first few are worth converting; see `_windows`."""
     if len(raw) == len(text) or len(offsets) > MOST_WINDOWS:
         return offsets
-    return [len(raw[:offset].decode("utf-8", "replace")) for offset in offsets]
+    return [len(raw[:offset].decode("utf-8", "surrogatepass")) for offset in offsets]
 
 
 def _compile(triggers: Sequence[str]) -> hyperscan.Database:

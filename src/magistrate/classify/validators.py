@@ -52,7 +52,9 @@ def card(digits: str) -> bool:
 
 
 def iban(value: str) -> bool:
-    """ISO 13616: the country's length, and mod 97 equals 1."""
+    """ISO 13616: the country's length, and mod 97 equals 1. A bank's code has four letters, so no group begins with more."""
+    if any(len(group) > 4 and group[:5].isalpha() for group in re.split(r"[\s-]", value)):
+        return False
     plain = re.sub(r"[\s.-]", "", value).upper()
     if IBAN_LENGTHS.get(plain[:2]) != len(plain):
         return False

@@ -46,7 +46,8 @@ def _table() -> dict[str, str]:
         digit = unicodedata.decimal(chr(code), None)
         if digit is not None:
             table.setdefault(chr(code), str(digit))
-    return table | _LOOK_ALIKES
+    # The last three `re` takes for ASCII letters when it ignores case.
+    return table | _LOOK_ALIKES | {"ı": "i", "İ": "I", "ſ": "s"}
 
 
 FOLDED = _table()

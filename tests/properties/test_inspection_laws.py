@@ -1,0 +1,332 @@
+"""Laws of inspection that hold for every text, every split of it and every set of parts."""
+
+import re
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from magistrate.classify.digits import cards as card_numbers
+from magistrate.classify.inspector import LONGEST_CHAIN, MOST_HELD, Inspector
+from magistrate.classify.rules import LONGEST_VALUE, RULES, Rule
+from magistrate.classify.scanner import Hit, Scanner, merge
+from magistrate.classify.views import view_of
+from magistrate.exchange.content import Part, PartKind, Role
+from magistrate.exchange.finding import FindingStatus
+
+SCANNER = Scanner()
+calm = settings(
+    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
+
+
+def plain(text: str) -> str:
+    return text.replace("«", "").replace("»", "")
+
+
+def value(text: str) -> str:
+    return text.partition("«")[2].partition("»")[0]
+
+
+EXAMPLES = [text for rule in RULES for text in (*rule.good, *rule.bad)]
+BODY = "aB3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0xY3zA5bC7d+/" * 12
+PEM = "-----BEGIN RSA PRIVATE KEY-----\n" + "\n".join(BODY[n : n + 64] for n in range(0, 480, 64))
+WHOLE_PEM = PEM + "\n-----END RSA PRIVATE KEY-----"
+
+values = st.sampled_from([value(text) for rule in RULES for text in rule.good])
+examples = st.sampled_from([plain(text) for text in EXAMPLES])
+prose = st.sampled_from(
+    [
+        "the quick brown fox",
+        "Call me",
+        "my number is",
+        "passport",
+        "SSN",
+        "aws key",
+        "password =",
+        "see",
+        "No.",
+        "a",
+        "iban",
+    ]
+)
+chains = st.lists(
+    st.from_regex(r"[0-9]{1,5}|[A-Z]{1,4}|\+|\(|[0-9]{3}-", fullmatch=True), min_size=1, max_size=24
+).map(" ".join) | st.from_regex(r"([0-9][ .-]?){8,60}", fullmatch=True)
+cards = st.sampled_from(
+    ["4111 1111 1111 1111", "4111111111111111", "3782 822463 10005", "5 5 5 5 5 5 5 5 5 5 5 5 4 4 4 4"]
+)
+long_tokens = st.builds(
+    lambda piece, size, tail: (piece * size)[:size] + tail,
+    st.sampled_from(["a", "1", "aB3", "eyJ", "x@", "a.", "-", "=", "sk-", "/", "0123456789"]),
+    st.integers(1900, 2300),
+    values | st.just(""),
+)
+keys = st.builds(
+    lambda size, end: PEM[:size] + end,
+    st.integers(0, len(PEM)),
+    st.sampled_from(["", " rest", WHOLE_PEM[len(PEM) :], "—"]),
+)
+foreign = st.sampled_from(
+    [
+        "é",
+        "—",
+        "日本語",
+        "Ａ",
+        "４",
+        "\u200b",
+        "а",
+        "\ufeff",
+        "🙂",
+        "\U000e0041",
+        "\u00a0",
+        "‐",
+        "\ud800",
+        "\x00",
+        "\r\n",
+    ]
+)
+WIDE = {chr(code): chr(code + 0xFEE0) for code in range(0x21, 0x7F)} | {
+    " ": "\u00a0",
+    "-": "\u2011",
+    "a": "а",
+    "e": "е",
+}
+
+
+@st.composite
+def disguised(draw: st.DrawFn) -> str:
+    """A value whose characters are swapped for look-alikes or have something invisible between them."""
+    text = draw(values | cards)
+    every = draw(st.sampled_from([1, 2, 5]))
+    hidden = draw(st.sampled_from(["", "\u200b", "\u200b\u200d\ufeff", "\u00ad" * 40]))
+    if draw(st.booleans()):
+        text = "".join(WIDE.get(c, c) if n % every == 0 else c for n, c in enumerate(text))
+    return "".join(c + hidden if n % every == 0 else c for n, c in enumerate(text))
+
+
+joints = st.sampled_from(
+    ["", " ", "  ", "\n", "\t", ", ", ". ", "\n\n", ": ", "=", "-", '"', "'", "(", "/", ",", " \u00a0"]
+)
+pieces = (
+    disguised()
+    | values
+    | examples
+    | prose
+    | chains
+    | cards
+    | long_tokens
+    | keys
+    | foreign
+    | st.text(max_size=12)
+)
+texts = st.lists(st.tuples(pieces, joints), max_size=7).map(lambda pairs: "".join(a + b for a, b in pairs))
+
+
+@st.composite
+def cut_texts(draw: st.DrawFn) -> tuple[str, list[str]]:
+    """A text, and the same in pieces: any number of them, or one character each."""
+    text = draw(texts)
+    if draw(st.integers(0, 4)) == 0 and len(text) < 1500:
+        return text, list(text)
+    if draw(st.booleans()):
+        size = draw(st.integers(1, 60))
+        return text, [text[n : n + size] for n in range(0, len(text), size)]
+    cuts = sorted(draw(st.lists(st.integers(0, len(text)), max_size=12)))
+    return text, [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+
+
+Seen = tuple[str, int, int, str, str]
+
+
+def streamed(split: list[str]) -> tuple[str, list[Seen]]:
+    """Return what comes out of an inspector, with the findings rebased onto it."""
+    inspector: Inspector[str] = Inspector(SCANNER)
+    out = ""
+    found: list[Seen] = []
+    for ready in [*(inspector.feed("c", piece) for piece in split), inspector.close("c")]:
+        for finding in ready.findings:
+            assert 0 <= finding.start <= finding.end <= len(ready.text)
+            found.append(
+                (
+                    finding.label,
+                    finding.start + len(out),
+                    finding.end + len(out),
+                    finding.detail,
+                    finding.view,
+                )
+            )
+        out += ready.text
+    return out, found
+
+
+def whole(text: str) -> list[Seen]:
+    return [(f.label, f.start, f.end, f.detail, f.view) for f in SCANNER.scan_text(text)]
+
+
+@pytest.mark.requirement("P6")
+@calm
+@given(cut_texts())
+def test_a_text_in_pieces_is_judged_as_it_is_whole(case: tuple[str, list[str]]) -> None:
+    """The released texts concatenate to the text, and their findings are those of the whole: for every cut."""
+    text, split = case
+    out, found = streamed(split)
+    assert out == text
+    assert found == whole(text)
+
+
+@pytest.mark.requirement("P6")
+@calm
+@given(cut_texts())
+def test_no_character_of_a_value_leaves_before_its_finding(case: tuple[str, list[str]]) -> None:
+    """At every moment what is out holds whole values only: none that is cut off where the release ends."""
+    text, split = case
+    inspector: Inspector[str] = Inspector(SCANNER)
+    out = 0
+    spans = [(start, end) for _, start, end, _, _ in whole(text)]
+    for piece in split:
+        out += len(inspector.feed("c", piece).text)
+        assert not [span for span in spans if span[0] < out < span[1]]
+
+
+@calm
+@given(st.lists(st.tuples(st.sampled_from("ab"), pieces, joints), max_size=8))
+def test_channels_do_not_mix(fed: list[tuple[str, str, str]]) -> None:
+    """Two texts that arrive in turns are judged as if each had come alone."""
+    inspector: Inspector[str] = Inspector(SCANNER)
+    out = {"a": "", "b": ""}
+    found: dict[str, list[Seen]] = {"a": [], "b": []}
+    readies = [(channel, inspector.feed(channel, piece + joint)) for channel, piece, joint in fed]
+    for channel, ready in [*readies, *((channel, inspector.close(channel)) for channel in "ab")]:
+        at = len(out[channel])
+        found[channel] += [(f.label, f.start + at, f.end + at, f.detail, f.view) for f in ready.findings]
+        out[channel] += ready.text
+    for channel in "ab":
+        text = "".join(piece + joint for name, piece, joint in fed if name == channel)
+        assert (out[channel], found[channel]) == (text, whole(text))
+
+
+def hits_of(rule: Rule, text: str) -> list[tuple[int, int]]:
+    """The obvious rule: its pattern over the whole text, without automaton or windows."""
+    pattern, at, spans = re.compile(rule.pattern), 0, []
+    while match := pattern.search(text, at):
+        value = match["v"] if "v" in pattern.groupindex else match[0]
+        at = match.start() + 1
+        if rule.validate is None or rule.validate(value):
+            spans.append(match.span("v") if "v" in pattern.groupindex else match.span())
+            at = max(at, spans[-1][1])
+    return spans
+
+
+def obvious(text: str) -> list[tuple[int, int]]:
+    """Which characters every rule, tried everywhere in the text and in its view, would mark; joined where they overlap."""
+    marked = []
+    view = view_of(text)
+    for spelling in [text] if view is None else [text, view.text]:
+        spans = [span for rule in RULES for span in hits_of(rule, spelling)]
+        spans += list(card_numbers(spelling))
+        marked += spans if view is None or spelling is text else [view.span(*span) for span in spans]
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(marked):
+        if joined and start < joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return joined
+
+
+@calm
+@given(texts)
+def test_automaton_and_windows_change_nothing_but_the_cost(text: str) -> None:
+    """The scanner marks what the obvious one marks: no trigger is narrower than its pattern, no window too small."""
+    assert [(start, end) for _, start, end, _, _ in whole(text)] == obvious(text)
+
+
+@example(["\ud800", "\x00", "\r\n", "\ufeff"])
+@calm
+@given(st.lists(texts | st.text(st.characters(codec=None), max_size=40), max_size=5))
+def test_inspection_is_total_and_nothing_matches_across_parts(contents: list[str]) -> None:
+    """Whatever stands in the parts, each is judged as if it stood alone, with spans inside it."""
+    parts = [Part((n,), Role.USER, PartKind.TEXT, text) for n, text in enumerate(contents)]
+    found = SCANNER.scan(parts)
+    assert all(
+        f.status is FindingStatus.FOUND and 0 <= f.start < f.end <= len(contents[f.part]) for f in found
+    )
+    together = [(f.part, f.label, f.start, f.end) for f in found]
+    apart = [(n, f.label, f.start, f.end) for n, text in enumerate(contents) for f in SCANNER.scan_text(text)]
+    assert together == apart
+
+
+hits = st.lists(
+    st.builds(
+        lambda start, length, priority, rule: (start, start + length, priority, rule),
+        st.integers(0, 30),
+        st.integers(1, 9),
+        st.integers(0, 3),
+        st.sampled_from("abc"),
+    ),
+    max_size=10,
+)
+
+
+@given(hits, st.randoms(use_true_random=False))
+def test_merging_covers_the_same_characters_in_any_order(
+    given_hits: list[tuple[int, int, int, str]], order: object
+) -> None:
+    """No overlap is left, no character is uncovered, and the order of discovery does not matter."""
+
+    def merged(several: list[tuple[int, int, int, str]]) -> list[tuple[int, int, str]]:
+        return [
+            (h.start, h.end, h.rule) for h in merge(Hit(s, e, r, r, p, 900, "raw") for s, e, p, r in several)
+        ]
+
+    once = merged(given_hits)
+    shuffled = list(given_hits)
+    order.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert merged(shuffled) == once
+    assert all(a[1] <= b[0] for a, b in zip(once, once[1:], strict=False))
+    covered = {n for start, end, _, _ in given_hits for n in range(start, end)}
+    assert {n for start, end, _ in once for n in range(start, end)} == covered
+
+
+def test_a_hold_back_beyond_every_bound_fails_closed() -> None:
+    """Someone who hides a value in more invisible characters than anybody writes is met by INDETERMINATE, not by a leak."""
+    inspector: Inspector[str] = Inspector(SCANNER)
+    readies = [inspector.feed("c", "4111\u200b" + "\u200b" * 4000) for _ in range(MOST_HELD // 4000 + 2)]
+    statuses = {f.status for ready in readies for f in ready.findings}
+    assert FindingStatus.INDETERMINATE in statuses
+    first = next(n for n, ready in enumerate(readies) if ready.text)
+    assert FindingStatus.INDETERMINATE in {f.status for f in readies[first].findings}
+    assert sum(len(ready.text) for ready in readies) >= MOST_HELD
+
+
+def test_context_beyond_every_bound_fails_closed() -> None:
+    """The same for a word that announces a value, pushed away by what nobody sees."""
+    inspector: Inspector[str] = Inspector(SCANNER)
+    readies = [inspector.feed("c", "phone ")]
+    readies += [inspector.feed("c", "\u200b" * 4000) for _ in range(MOST_HELD // 4000 + 2)]
+    assert FindingStatus.INDETERMINATE in {f.status for ready in readies for f in ready.findings}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_no_value_is_longer_than_the_inspector_holds(rule: Rule) -> None:
+    """The hold-back is a bound on every pattern, not a hope; only a private key has a bound of its own."""
+    width = re.compile(rule.pattern) and re._parser.parse(rule.pattern).getwidth()[1]  # type: ignore[attr-defined]
+    assert width <= LONGEST_VALUE or rule.id == "private_key"
+    if rule.id in {"iban", "phone.international", "phone.us", "phone.context", "ssn.context"}:
+        assert width <= LONGEST_CHAIN
+
+
+@pytest.mark.requirement("P6")
+def test_prose_is_held_by_a_word_at_most() -> None:
+    """Ordinary words go out as soon as they end, also short ones and ones around numbers."""
+    inspector: Inspector[str] = Inspector(SCANNER)
+    text = (
+        "it is in my car now and so on, for 3 days or 12 if the sun is out - we all see it as a gift to us. "
+        * 3
+    )
+    longest = out = 0
+    for n, character in enumerate(text, 1):
+        out += len(inspector.feed("c", character).text)
+        longest = max(longest, n - out)
+    assert longest <= 12
