@@ -29,6 +29,7 @@ from magistrate.classify.rules import (
     LONGEST_VALUE,
 )
 from magistrate.classify.scanner import DETECTOR, INCOMPLETE, Scanner
+from magistrate.classify.validators import IBAN_LENGTHS
 from magistrate.classify.views import view_of
 from magistrate.exchange.finding import Finding, FindingStatus
 
@@ -51,7 +52,7 @@ _CONTINUES = re.compile(r"[0-9]|\((?:[0-9]|\Z)|[A-Za-z]{1,4}(?![A-Za-z])")
 """How a group begins that is joined to the one before it: digits, or a bank's code of at most four letters."""
 _GOES_ON = re.compile(r"[A-Za-z0-9)]")
 _DIGIT = re.compile(r"[0-9]")
-_ACCOUNT = re.compile(r"[A-Za-z]{2}[0-9]{2}")
+_ACCOUNT = re.compile(rf"(?i)(?<![A-Z0-9])(?:{'|'.join(IBAN_LENGTHS)})[0-9]{{2}}")
 """What a number that goes on with letters begins with: country and check digits of an IBAN."""
 
 _KEY_BEGINS = re.compile(KEY_BEGINS)
