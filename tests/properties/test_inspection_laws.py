@@ -309,10 +309,11 @@ def test_context_beyond_every_bound_fails_closed() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
-def test_no_value_is_longer_than_the_inspector_holds(rule: Rule) -> None:
+def test_no_value_is_longer_than_the_inspector_holds_and_the_scanner_looks(rule: Rule) -> None:
     """The hold-back is a bound on every pattern, not a hope; only a private key has a bound of its own."""
-    width = re.compile(rule.pattern) and re._parser.parse(rule.pattern).getwidth()[1]  # type: ignore[attr-defined]
+    width = re._parser.parse(rule.pattern).getwidth()[1]  # type: ignore[attr-defined]
     assert width <= LONGEST_VALUE or rule.id == "private_key"
+    assert width <= rule.ahead
     if rule.id in {"iban", "phone.international", "phone.us", "phone.context", "ssn.context"}:
         assert width <= LONGEST_CHAIN
 

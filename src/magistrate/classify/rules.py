@@ -39,6 +39,8 @@ class Rule(msgspec.Struct, frozen=True):
     score_milli: int = 950
     reach: int = 192
     """Characters from the end of a trigger back to the earliest beginning of its match, context included."""
+    ahead: int = 384
+    """Characters from the end of a trigger to the latest end of its match: at least the pattern's width."""
     good: tuple[str, ...] = ()
     """Texts in which it must be found; the value stands between ``«`` and ``»``."""
     bad: tuple[str, ...] = ()
@@ -59,7 +61,9 @@ _BY_LENGTH = "|".join(
 """An account number ends where its country says, not where the words after it do."""
 
 
-def _secret(name: str, trigger: str, pattern: str, *good: str, check: bool = True, reach: int = 192) -> Rule:
+def _secret(
+    name: str, trigger: str, pattern: str, *good: str, check: bool = True, reach: int = 192, ahead: int = 384
+) -> Rule:
     return Rule(
         f"secret.{name}",
         f"secret.{name}",
@@ -69,6 +73,7 @@ def _secret(name: str, trigger: str, pattern: str, *good: str, check: bool = Tru
         priority=100,
         score_milli=990,
         reach=reach,
+        ahead=ahead,
         good=good,
     )
 
@@ -84,6 +89,7 @@ RULES: tuple[Rule, ...] = (
         r"[A-Za-z0-9._%+'-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?\.){1,8}[A-Za-z]{2,24}(?![A-Za-z0-9])",
         valid.email,
         priority=40,
+        ahead=640,
         good=("write to «ada.lovelace@analytical.org» today", "«a+b@mail.example.co.uk»", "<«x_y@z.io»>"),
         bad=("icon@2x.png", "user@localhost", "@decorator", "git@github"),
     ),
@@ -266,6 +272,7 @@ RULES: tuple[Rule, ...] = (
         "«AIzaSy" + _A40[:33] + "»",
         "«GOCSPX-" + _A40[:28] + "»",
         "«ya29." + _A40 + "»",
+        ahead=1024,
     ),
     _secret(
         "azure",
@@ -340,6 +347,7 @@ RULES: tuple[Rule, ...] = (
         "«pypi-AgEIcHlwaS5vcmc" + _A40 * 2 + "»",
         "p «pypi-AgENdGVzdC5weXBp" + _A40 * 2 + "»",
         "«pypi-AgE" + _A40 * 2 + "»",
+        ahead=1024,
     ),
     _secret(
         "digitalocean",
@@ -382,6 +390,7 @@ RULES: tuple[Rule, ...] = (
         "«eyJhbGciOiJub25lIn0x.eyJzdWIiOiJhZGEifQ.»",
         check=False,
         reach=720,
+        ahead=2048,
     ),
     _secret(
         "magistrate",
@@ -397,6 +406,7 @@ RULES: tuple[Rule, ...] = (
         r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY",
         rf"{KEY_BEGINS}(?:{KEY_BODY}?{KEY_ENDS}|[A-Za-z0-9+/=\s\\:,]{{0,{LONGEST_KEY}}})",
         priority=110,
+        ahead=LONGEST_KEY + 256,
         score_milli=1000,
         good=(
             "«-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----»\nrest",

@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 import hyperscan
 
 from magistrate.classify.digits import cards
-from magistrate.classify.rules import CARD_TRIGGER, LONGEST_KEY, RULES, Rule
+from magistrate.classify.rules import CARD_TRIGGER, RULES, Rule
 from magistrate.classify.views import View, view_of
 from magistrate.exchange.content import Part, PartKind
 from magistrate.exchange.finding import Finding, FindingStatus
@@ -24,8 +24,8 @@ SEPARATOR = "\x00"
 MOST_WINDOWS = 64
 """Where a rule triggers more often, one pass over the whole text is cheaper."""
 
-LONGEST_MATCH = LONGEST_KEY + 256
-"""Characters from a trigger's end to a match's end."""
+AFTER = 8
+"""Characters behind a match that show that it ends."""
 
 Search: TypeAlias = Callable[[str, list[int]], Iterable["Hit"]]
 
@@ -170,10 +170,10 @@ def merge(hits: Iterable[Hit]) -> list[Hit]:
 def _search(rule: Rule) -> Search:
     pattern = re.compile(rule.pattern)
     group = "v" if "v" in pattern.groupindex else 0
-    validate, reach = rule.validate, rule.reach
+    validate = rule.validate
 
     def search(text: str, triggers: list[int]) -> Iterable[Hit]:
-        for low, high in _windows(triggers, reach, len(text)):
+        for low, high in _windows(rule, triggers, len(text)):
             at = low
             while match := pattern.search(text, at, high):
                 # What is no value takes nothing with it: one may begin inside it.
@@ -192,18 +192,18 @@ def _search_cards(text: str, triggers: list[int]) -> Iterable[Hit]:
         yield Hit(start, end, "pci.pan", "card", 70, 980, "raw")
 
 
-def _windows(triggers: list[int], reach: int, length: int) -> Iterable[tuple[int, int]]:
+def _windows(rule: Rule, triggers: list[int], length: int) -> Iterable[tuple[int, int]]:
     """Yield the stretches of text in which a pattern must be tried: around its triggers, joined where they meet."""
     if len(triggers) > MOST_WINDOWS:
         yield 0, length
         return
     low = high = -1
     for end in sorted(triggers):
-        if end - reach > high:
+        if end - rule.reach > high:
             if high >= 0:
                 yield low, high
-            low = max(0, end - reach)
-        high = min(length, end + LONGEST_MATCH)
+            low = max(0, end - rule.reach)
+        high = min(length, end + rule.ahead + AFTER)
     yield low, high
 
 
@@ -211,7 +211,14 @@ def _characters(raw: bytes, text: str, offsets: list[int]) -> list[int]:
     """Return character offsets for byte offsets. Only the first few are worth converting; see `_windows`."""
     if len(raw) == len(text) or len(offsets) > MOST_WINDOWS:
         return offsets
-    return [len(raw[:offset].decode("utf-8", "surrogatepass")) for offset in offsets]
+    characters: list[int] = []
+    at = count = 0
+    for offset in sorted(offsets):
+        # A trigger ends behind an ASCII character, so no character is cut in two.
+        count += len(raw[at:offset].decode("utf-8", "surrogatepass"))
+        characters.append(count)
+        at = offset
+    return characters
 
 
 def _compile(triggers: Sequence[str]) -> hyperscan.Database:
