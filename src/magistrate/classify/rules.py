@@ -89,6 +89,7 @@ RULES: tuple[Rule, ...] = (
         r"[A-Za-z0-9._%+'-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?\.){1,8}[A-Za-z]{2,24}(?![A-Za-z0-9])",
         valid.email,
         priority=40,
+        reach=80,
         ahead=640,
         good=("write to «ada.lovelace@analytical.org» today", "«a+b@mail.example.co.uk»", "<«x_y@z.io»>"),
         bad=("icon@2x.png", "user@localhost", "@decorator", "git@github"),
@@ -192,10 +193,12 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "iban",
         "fin.iban",
-        r"[A-Za-z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]){4}",
-        r"(?i)(?<![A-Z0-9])(?:" + _BY_LENGTH + r")(?![A-Z0-9])",
+        rf"(?:{'|'.join(valid.IBAN_LENGTHS)})[0-9]{{2}}(?:[ -]?[A-Za-z0-9]){{4}}",
+        r"(?i)(?<![A-Z0-9])(?=[A-Z]{2}[0-9]{2})(?:" + _BY_LENGTH + r")(?![A-Z0-9])",
         valid.iban,
         priority=60,
+        reach=16,
+        ahead=80,
         good=(
             "pay to «DE89 3704 0044 0532 0130 00»",
             "«GB29NWBK60161331926819»",
@@ -221,6 +224,8 @@ RULES: tuple[Rule, ...] = (
         r"(?i)(?:aws[a-z_ -]{0,20}|secret[_ -]?access[_ -]?)(?:key|secret)[\"']?\s{0,3}(?:=|:|=>|is)\s{0,3}[\"']?(?P<v>(?-i:[A-Za-z0-9/+]{40}))(?![A-Za-z0-9/+=])",
         valid.random_looking,
         priority=100,
+        reach=112,
+        ahead=112,
         good=(
             f"aws_secret_access_key = «{_A40}»",
             f'"secretAccessKey": "x" AWS_SECRET_KEY="«{_A40}»"',
@@ -441,6 +446,8 @@ RULES: tuple[Rule, ...] = (
         r"(?P<q>[\"'])(?P<v>[!#-&(-~]{8,128})(?P=q)",
         valid.password,
         priority=80,
+        reach=64,
+        ahead=256,
         score_milli=850,
         good=('password = "«hunter2!Zx9»"', "api_key: '«k3J9sLq0PzX7»'", '"client_secret": "«Qw3rTy-77aB»"'),
         bad=(

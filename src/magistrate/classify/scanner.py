@@ -24,8 +24,13 @@ SEPARATOR = "\x00"
 MOST_WINDOWS = 64
 """Where a rule triggers more often, one pass over the whole text is cheaper."""
 
+MOST_RUNS = 1024
+"""The same for runs of digits, which trigger at each of their digits."""
+
 AFTER = 8
 """Characters behind a match that show that it ends."""
+
+_IN_RUN = frozenset("0123456789 \t.\n-")
 
 Search: TypeAlias = Callable[[str, list[int]], Iterable["Hit"]]
 
@@ -187,9 +192,26 @@ def _search(rule: Rule) -> Search:
 
 
 def _search_cards(text: str, triggers: list[int]) -> Iterable[Hit]:
-    del triggers
-    for start, end in cards(text):
-        yield Hit(start, end, "pci.pan", "card", 70, 980, "raw")
+    for low, high in _runs(text, triggers):
+        for start, end in cards(text[low:high]):
+            yield Hit(low + start, low + end, "pci.pan", "card", 70, 980, "raw")
+
+
+def _runs(text: str, triggers: list[int]) -> Iterable[tuple[int, int]]:
+    """Yield the runs of digits and separators around the triggers, whole: what is in a run decides together."""
+    if len(triggers) > MOST_RUNS:
+        yield 0, len(text)
+        return
+    high = 0
+    for end in sorted(triggers):
+        if end <= high:
+            continue
+        low, high = end, end
+        while low > 0 and text[low - 1] in _IN_RUN:
+            low -= 1
+        while high < len(text) and text[high] in _IN_RUN:
+            high += 1
+        yield low, high
 
 
 def _windows(rule: Rule, triggers: list[int], length: int) -> Iterable[tuple[int, int]]:
@@ -208,8 +230,8 @@ def _windows(rule: Rule, triggers: list[int], length: int) -> Iterable[tuple[int
 
 
 def _characters(raw: bytes, text: str, offsets: list[int]) -> list[int]:
-    """Return character offsets for byte offsets. Only the first few are worth converting; see `_windows`."""
-    if len(raw) == len(text) or len(offsets) > MOST_WINDOWS:
+    """Return character offsets for byte offsets. Nobody asks for them when there are many."""
+    if len(raw) == len(text) or len(offsets) > MOST_RUNS:
         return offsets
     characters: list[int] = []
     at = count = 0
@@ -224,12 +246,10 @@ def _characters(raw: bytes, text: str, offsets: list[int]) -> list[int]:
 def _compile(triggers: Sequence[str]) -> hyperscan.Database:
     database = hyperscan.Database()
     flags = hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_DOTALL
-    # Cards are looked for in the whole text anyway, and every digit of a long run would be reported.
-    once = [hyperscan.HS_FLAG_SINGLEMATCH if trigger == CARD_TRIGGER else 0 for trigger in triggers]
     database.compile(
         expressions=[trigger.encode() for trigger in triggers],
         ids=list(range(len(triggers))),
-        flags=[flags | single for single in once],
+        flags=[flags] * len(triggers),
     )
     return database
 

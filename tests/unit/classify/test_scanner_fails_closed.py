@@ -41,7 +41,7 @@ def test_a_rule_that_raises_is_an_indeterminate_finding_and_the_others_go_on() -
         ("inspection.incomplete", FindingStatus.INDETERMINATE),
     ]
     assert found[1].detail == "broken"
-    assert "42" not in repr(found[1])
+    assert "needle" not in repr(found[1])
 
 
 def test_a_rule_that_raises_in_a_stream_is_told_with_the_stretch_it_kept_from_judging() -> None:
