@@ -7,7 +7,9 @@ are what the leaves commit to. Keys inside it are information; the verifier's ke
 import hashlib
 import io
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
@@ -17,6 +19,7 @@ import msgspec
 from magistrate.evidence.canonical import decode
 from magistrate.evidence.note import NoteError, Verifier
 from magistrate.evidence.proof import Proof, ProofError, check, parse
+from magistrate.evidence.record import check_shape
 from magistrate.evidence.seal import SALT_BYTES, opens
 from magistrate.evidence.verify import Problem, Report, Verdict
 
@@ -24,8 +27,10 @@ LARGEST_BUNDLE = 256 * 1024 * 1024
 LARGEST_MEMBER = 128 * 1024 * 1024
 LARGEST_WHOLE = 512 * 1024 * 1024
 MOST_MEMBERS = 20_000
-_NAME = re.compile(r"(?:record\.(?:json|tlog-proof)|trace/[0-9]{1,16}\.(?:json|tlog-proof)|bodies/[0-9]{1,16}-[a-z_]{1,40}(?:\.salt)?"
+_NAME = re.compile(r"(?:record\.(?:json|tlog-proof)|trace/[0-9]{1,16}\.(?:json|tlog-proof)|(?:bodies|salts)/[0-9]{1,16}-[a-z0-9][a-z0-9._-]{0,63}"
                    r"|policy\.txt|READ-ME\.txt|verify\.mjs)")  # fmt: skip
+_COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+_ENCRYPTED = 0x1
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -56,7 +61,7 @@ def write_bundle(call: int, records: Sequence[Exported], vkey: str) -> bytes:
         files[f"trace/{index}.tlog-proof"] = record.proof.encode()
         for part, (content, salt) in record.bodies.items():
             files[f"bodies/{index}-{part}"] = content
-            files[f"bodies/{index}-{part}.salt"] = salt
+            files[f"salts/{index}-{part}"] = salt
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(files):
@@ -76,7 +81,15 @@ def verify_bundle(data: bytes, vkey: str) -> Report:
         return Report(Verdict.UNDECIDABLE, 0, 0, 0, (Problem(Verdict.UNDECIDABLE, "key", str(error)),))
     try:
         files = _unpack(data)
-    except (ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except (
+        ValueError,
+        OSError,
+        EOFError,
+        RuntimeError,
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+    ) as error:
         return Report(Verdict.TAMPERED, 0, 0, 0, (Problem(Verdict.TAMPERED, "bundle", str(error)),))
     headers = _check_records(files, verifier, findings)
     bodies = _check_bodies(files, headers, findings)
@@ -98,6 +111,8 @@ def _unpack(data: bytes) -> dict[str, bytes]:
                 raise ValueError(
                     f"`{member.filename[:80]!a}` does not belong into a bundle, or stands in it twice"
                 )
+            if member.flag_bits & _ENCRYPTED or member.compress_type not in _COMPRESSIONS:
+                raise ValueError(f"`{member.filename}` is encrypted, or packed in an unknown way")
             if member.file_size > LARGEST_MEMBER:
                 raise ValueError(f"`{member.filename}` is too large")
             with archive.open(member) as file:
@@ -124,7 +139,9 @@ def _check_records(
             if name.startswith("trace/"):
                 if name != f"trace/{proof.index}.json":
                     raise ProofError(f"the proof is of record {proof.index}")
-                headers[proof.index] = decode(files[name])
+                header = decode(files[name])
+                check_shape(header)
+                headers[proof.index] = header
         except ValueError as error:
             findings.append(Problem(Verdict.TAMPERED, name, str(error)))
     if files["record.json"] not in {files[f"trace/{index}.json"] for index in headers}:
@@ -137,17 +154,13 @@ def _check_bodies(
 ) -> int:
     count = 0
     for name in sorted(files):
-        if not name.startswith("bodies/") or name.endswith(".salt"):
+        if not name.startswith("bodies/"):
             continue
         count += 1
         number, _, part = name.removeprefix("bodies/").partition("-")
-        metas = {meta.get("part"): meta for meta in headers.get(int(number), {}).get("body", [])}
-        salt = files.get(name + ".salt", b"")
-        if (
-            part not in metas
-            or len(salt) != SALT_BYTES
-            or not opens(files[name], salt, str(metas[part].get("cm", "")))
-        ):
+        metas = {meta["part"]: meta for meta in headers.get(int(number), {}).get("body", [])}
+        salt = files.get(name.replace("bodies/", "salts/", 1), b"")
+        if part not in metas or len(salt) != SALT_BYTES or not opens(files[name], salt, metas[part]["cm"]):
             findings.append(Problem(Verdict.TAMPERED, name, "is not what its record commits to"))
     return count
 
@@ -159,8 +172,8 @@ def _check_chain(
     ids: set[str] = set()
     for index in sorted(headers):
         header = headers[index]
-        trace = str(header.get("trace", ""))
-        if header.get("prev") and header["prev"] != last.get(trace):
+        trace = header["trace"]
+        if header["prev"] and header["prev"] != last.get(trace):
             findings.append(
                 Problem(Verdict.TAMPERED, f"trace/{index}.json", "the record before it is missing")
             )
@@ -169,7 +182,7 @@ def _check_chain(
             for cause in header.get("cause", [])
             if cause not in ids
         ]
-        ids.add(str(header.get("eid")))
+        ids.add(header["eid"])
         last[trace] = hashlib.sha256(files[f"trace/{index}.json"]).hexdigest()
 
 

@@ -16,6 +16,10 @@ LARGEST_INTEGER = 2**53 - 1
 """RFC 8785 section 3.2.2.3: beyond it JSON numbers stop being exact in other languages."""
 
 
+DEEPEST = 32
+"""Levels of nesting: far more than a header has, far less than any reader's stack."""
+
+
 def encode(header: Mapping[str, object]) -> bytes:
     """Return the canonical bytes of ``header``.
 
@@ -27,6 +31,7 @@ def encode(header: Mapping[str, object]) -> bytes:
     try:
         data = orjson.dumps(header, option=orjson.OPT_SORT_KEYS)
     except TypeError as error:
+        _complain(header, "")
         raise ValueError(f"the header is not JSON: {error}") from None
     if len(data) > LONGEST:
         raise ValueError(f"the header has {len(data)} bytes; a leaf holds at most {LONGEST}")
@@ -49,36 +54,54 @@ def decode(data: bytes) -> dict[str, Any]:
     return value
 
 
-def _fits(value: object) -> bool:
-    """Return whether ``value`` stands inside the profile. On the path of every record, so it says no more."""
+def _fits(value: object, left: int = DEEPEST) -> bool:
+    """Return whether ``value`` stands inside the profile. On the path of every record, so it says no more.
+
+    Lone surrogates are left to the encoder, which refuses them.
+    """
     of = type(value)
+    if left == 0:
+        return of is not dict and of is not list and of is not tuple and _fits(value)
     if of is dict:
         for key, item in value.items():  # type: ignore[attr-defined]  # because the type was just checked
             if type(key) is not str or not key.isascii():
                 return False
-            if type(item) is not str and not _fits(item):
+            if type(item) is not str and not _fits(item, left - 1):
                 return False
         return True
     if of is list or of is tuple:
-        return all(type(item) is str or _fits(item) for item in value)  # type: ignore[attr-defined]  # as above
+        return all(type(item) is str or _fits(item, left - 1) for item in value)  # type: ignore[attr-defined]  # as above
     if of is int:
         return -LARGEST_INTEGER <= value <= LARGEST_INTEGER  # type: ignore[operator]  # as above
     return of is str or of is bool or value is None
 
 
-def _complain(value: object, place: str) -> None:
+def _complain(value: object, place: str, left: int = DEEPEST) -> None:
     """Raise the ValueError that names what stands outside the profile, and where."""
+    if left == 0 and isinstance(value, dict | list | tuple):
+        raise ValueError(f"`{place[:80]}…` is nested deeper than {DEEPEST} levels")
     if isinstance(value, dict):
         for key, item in value.items():
             if type(key) is not str or not key.isascii():
                 raise ValueError(f"`{place}.{key!a}` is no ASCII key")
-            _complain(item, f"{place}.{key}" if place else key)
+            _complain(item, f"{place}.{key}" if place else key, left - 1)
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
-            _complain(item, f"{place}[{index}]")
+            _complain(item, f"{place}[{index}]", left - 1)
+    elif isinstance(value, str):
+        if _has_surrogate(value):
+            raise ValueError(f"`{place}` holds half of a surrogate pair")
     elif not _fits(value):
         if type(value) is int:
             raise ValueError(f"`{place}` is beyond 2^53-1")
         raise ValueError(
             f"`{place}` is a {type(value).__name__}; headers hold text, whole numbers, true, false and null"
         )
+
+
+def _has_surrogate(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False

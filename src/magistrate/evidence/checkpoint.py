@@ -1,12 +1,14 @@
 """Checkpoints (C2SP tlog-checkpoint): origin, size, root; the text that a log signs."""
 
 import base64
-import binascii
 
 import msgspec
 
 from magistrate.evidence.merkle import HASH_BYTES
 from magistrate.evidence.note import NoteError
+
+LONGEST_SIZE = 19
+"""Digits of 2^63 - 1."""
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -32,11 +34,13 @@ def parse(text: str) -> Checkpoint:
         raise NoteError("a checkpoint has an origin, a size and a root hash")
     if not lines[1].isascii() or not lines[1].isdigit() or (lines[1] != "0" and lines[1].startswith("0")):
         raise NoteError("the size is not a decimal number without leading zeros")
+    if len(lines[1]) > LONGEST_SIZE:
+        raise NoteError("the size is beyond 2^63")
     if any(not line for line in lines[3:-1]):
         raise NoteError("an extension line is empty")
     try:
         root = base64.b64decode(lines[2], validate=True)
-    except binascii.Error:
+    except ValueError:  # binascii.Error, or not ASCII
         raise NoteError("the root hash is not base64") from None
     if len(root) != HASH_BYTES:
         raise NoteError("the root hash is not 32 bytes")

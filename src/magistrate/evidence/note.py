@@ -1,7 +1,6 @@
 """Signed notes (C2SP signed-note): a text, and lines that sign it, each by a named key."""
 
 import base64
-import binascii
 import hashlib
 import struct
 from collections.abc import Sequence
@@ -55,7 +54,7 @@ class Verifier:
         _check_name(name)
         try:
             identifier, key = bytes.fromhex(hash_text), base64.b64decode(key_text, validate=True)
-        except (ValueError, binascii.Error):
+        except ValueError:
             raise NoteError("the vkey's hash or key is not encoded well") from None
         self.type, public = (key[0], key[1:]) if key else (0, b"")
         if self.type not in {ED25519, COSIGNATURE_V1} or len(public) != 32:
@@ -122,11 +121,12 @@ def open_note(note: bytes) -> tuple[str, Sequence[tuple[str, bytes, bytes]]]:
 
 def _signature(line: str) -> tuple[str, bytes, bytes]:
     name, space, encoded = line.removeprefix(_DASH).partition(" ")
-    if not line.startswith(_DASH) or not space or not name or "+" in name:
+    if not line.startswith(_DASH) or not space:
         raise NoteError("a line of signature is malformed")
+    _check_name(name)
     try:
         raw = base64.b64decode(encoded, validate=True)
-    except binascii.Error:
+    except ValueError:  # binascii.Error, or not ASCII
         raise NoteError("a signature is not base64") from None
     if len(raw) < 5:
         raise NoteError("a signature is too short")

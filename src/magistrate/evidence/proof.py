@@ -1,10 +1,10 @@
 """The proof of one record in one file (C2SP tlog-proof): index, audit path, and the signed checkpoint they lead to."""
 
 import base64
-import binascii
 
 import msgspec
 
+from magistrate.evidence.checkpoint import LONGEST_SIZE
 from magistrate.evidence.checkpoint import parse as parse_checkpoint
 from magistrate.evidence.merkle import HASH_BYTES, leaf_hash, verify_inclusion
 from magistrate.evidence.note import NoteError, Verifier
@@ -28,6 +28,7 @@ class Proof(msgspec.Struct, frozen=True):
     checkpoint: bytes
 
     def encode(self) -> bytes:
+        """Return the proof's file."""
         lines = [
             HEADER,
             f"index {self.index}",
@@ -53,10 +54,12 @@ def parse(data: bytes) -> Proof:
         raise ProofError("the path is not ASCII") from None
     if lines[0] != HEADER:
         raise ProofError(f"a proof begins with `{HEADER}`")
-    lines = [line for line in lines[1:] if not line.startswith("extra ")]
+    lines = lines[2:] if lines[1:] and lines[1].startswith("extra ") else lines[1:]
     number = lines[0].removeprefix("index ") if lines else ""
     if not lines or lines[0] == number or not number.isdigit() or (number != "0" and number.startswith("0")):
         raise ProofError("the index is not a decimal number")
+    if len(number) > LONGEST_SIZE:
+        raise ProofError("the index is beyond 2^63")
     if len(lines) - 1 > MOST_HASHES:
         raise ProofError(f"more than {MOST_HASHES} hashes")
     return Proof(int(number), tuple(map(_hash, lines[1:])), checkpoint)
@@ -82,7 +85,7 @@ def check(proof: Proof, leaf: bytes, verifier: Verifier) -> int:
 def _hash(line: str) -> bytes:
     try:
         value = base64.b64decode(line, validate=True)
-    except binascii.Error:
+    except ValueError:  # binascii.Error
         raise ProofError("a hash is not base64") from None
     if len(value) != HASH_BYTES:
         raise ProofError("a hash is not 32 bytes")

@@ -19,6 +19,7 @@ NONCE_BYTES = 12
 LARGEST_BODY = 1 << 30
 _LABEL = b"evd/commit/v1\0"
 
+# One for all, because making one costs more than a small body does. One thread seals at a time (the recorder's).
 _compressor = zstandard.ZstdCompressor(level=1, write_content_size=True)
 
 
@@ -74,30 +75,39 @@ def open_sealed(
     Raises:
         SealBroken: the ciphertext, the key or the content is not the one that ``meta`` names.
     """
-    if hashlib.sha256(ciphertext).hexdigest() != meta["ct"]:
-        raise SealBroken(f"the ciphertext of `{meta['part']}` is not the recorded one")
+    part, length, ct, cm = (meta.get(name) for name in ("part", "len", "ct", "cm"))
+    if type(length) is not int or not 0 <= length <= LARGEST_BODY:
+        raise SealBroken(f"the recorded length of `{part}` is not plausible")
+    if hashlib.sha256(ciphertext).hexdigest() != ct:
+        raise SealBroken(f"the ciphertext of `{part}` is not the recorded one")
     try:
-        packed = AESGCM(_body_key(key, log, eid, str(meta["part"]))).decrypt(
+        packed = AESGCM(_body_key(key, log, eid, str(part))).decrypt(
             ciphertext[:NONCE_BYTES], ciphertext[NONCE_BYTES:], None
         )
-    except InvalidTag:
-        raise SealBroken(f"the key does not open `{meta['part']}`") from None
-    salt = packed[:SALT_BYTES]
-    length = int(meta["len"])
-    if not 0 <= length <= LARGEST_BODY:
-        raise SealBroken("the recorded length is not plausible")
-    try:
-        content = zstandard.ZstdDecompressor().decompress(packed[SALT_BYTES:], max_output_size=length)
-    except zstandard.ZstdError:
-        raise SealBroken(f"`{meta['part']}` does not unpack") from None
-    if len(content) != length or not opens(content, salt, str(meta["cm"])):
-        raise SealBroken(f"`{meta['part']}` opens to another text than the recorded one")
+    except (InvalidTag, ValueError):  # ValueError: shorter than a nonce
+        raise SealBroken(f"the key does not open `{part}`") from None
+    salt, content = packed[:SALT_BYTES], _unpack(packed[SALT_BYTES:], length)
+    if content is None or not opens(content, salt, str(cm)):
+        raise SealBroken(f"`{part}` opens to another text than the recorded one")
     return content, salt
 
 
 def unseal(ciphertext: bytes, meta: dict[str, Any], *, key: bytes, log: str, eid: str) -> bytes:
     """Return the content. Raises like `open_sealed`."""
     return open_sealed(ciphertext, meta, key=key, log=log, eid=eid)[0]
+
+
+def _unpack(packed: bytes, length: int) -> bytes | None:
+    """Return ``length`` bytes, or None. The frame's own word on its size is what zstandard allocates: it is checked."""
+    try:
+        if zstandard.frame_content_size(packed) != length:
+            return None
+        content: bytes = zstandard.ZstdDecompressor().decompress(
+            packed, max_output_size=length, allow_extra_data=False
+        )
+    except zstandard.ZstdError:
+        return None
+    return content
 
 
 def commitment(content: bytes, salt: bytes) -> str:

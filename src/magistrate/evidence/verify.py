@@ -18,6 +18,7 @@ from magistrate.evidence.checkpoint import parse as parse_checkpoint
 from magistrate.evidence.merkle import EMPTY_ROOT, HASH_BYTES, leaf_hash, node_hash
 from magistrate.evidence.note import NoteError, Verifier
 from magistrate.evidence.ports import Objects
+from magistrate.evidence.record import check_shape
 from magistrate.evidence.tiles import WIDTH, decode_bundle, entries_path, tile_path
 
 MOST_FINDINGS = 1000
@@ -94,15 +95,15 @@ class _Check:
         for number in range((size + WIDTH - 1) // WIDTH):
             width = min(size - number * WIDTH, WIDTH)
             place = entries_path(number, width)
-            data = self._get(place, entries_path(number))
-            if data is None:
+            kept = self._get(place, entries_path(number))
+            if kept is None:
                 return
             try:
-                entries = decode_bundle(data)
+                entries = decode_bundle(kept[0])
             except ValueError as error:
                 self._tampered(place, str(error))
                 return
-            if len(entries) < width:
+            if len(entries) < width or (len(entries) > width and not kept[1]):
                 self._tampered(place, f"holds {len(entries)} of {width} records")
                 return
             for offset, raw in enumerate(entries[:width]):
@@ -121,7 +122,10 @@ class _Check:
                 row = hashes[number * WIDTH : (number + 1) * WIDTH]
                 place = tile_path(level, number, len(row))
                 kept = self._get(place, tile_path(level, number))
-                if kept is not None and kept[: len(row) * HASH_BYTES] != b"".join(row):
+                if kept is None:
+                    continue
+                data, whole = kept
+                if (data[: len(row) * HASH_BYTES] if whole else data) != b"".join(row):
                     self._tampered(place, "is not the hash of what is below it")
             hashes = [_fold(hashes[i : i + WIDTH]) for i in range(0, len(hashes) // WIDTH * WIDTH, WIDTH)]
             level += 1
@@ -136,11 +140,14 @@ class _Check:
         place = f"record {index}"
         try:
             header = decode(raw)
+            check_shape(header)
+            if header["log"] != self._checkpoint.origin:
+                self._tampered(place, f"is a record of another log, `{header['log']}`")
             self._links.add(place, header, raw)
             if self._ciphertext is not None:
                 for meta in header.get("body", []):
                     self._body(place, header, meta)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except ValueError as error:
             self._tampered(place, f"is not a record: {error}")
 
     def _body(self, place: str, header: dict[str, Any], meta: dict[str, Any]) -> None:
@@ -152,11 +159,16 @@ class _Check:
         elif hashlib.sha256(kept).hexdigest() != meta["ct"]:
             self._tampered(f"{place}, {meta['part']}", "the body is not the recorded one")
 
-    def _get(self, path: str, whole: str) -> bytes | None:
-        data = self._objects.get(path) or (self._objects.get(whole) if whole != path else None)
-        if data is None:
-            self._undecidable(path, "cannot be read")
-        return data
+    def _get(self, path: str, full: str) -> tuple[bytes, bool] | None:
+        """Return a file, and whether it is the full one that a partial one has since become."""
+        data = self._objects.get(path)
+        if data is not None:
+            return data, False
+        data = self._objects.get(full) if full != path else None
+        if data is not None:
+            return data, True
+        self._undecidable(path, "cannot be read")
+        return None
 
     def _tampered(self, place: str, what: str) -> None:
         self._findings.append(Problem(Verdict.TAMPERED, place, what))
@@ -184,7 +196,7 @@ class Links:
 
     def add(self, place: str, header: dict[str, Any], raw: bytes) -> None:
         """Take one record, in the log's order."""
-        eid, writer, trace = str(header["eid"]), str(header["wid"]), str(header["trace"])
+        eid, writer, trace = header["eid"], header["wid"], header["trace"]
         if eid in self._ids:
             self._note(place, f"`{eid}` was recorded before")
         expected = self._sequence.get(writer, 0) + 1
@@ -192,13 +204,13 @@ class Links:
             self._note(
                 place, f"writer `{writer}` went from {expected - 1} to {header['wseq']}: a record is missing"
             )
-        self._sequence[writer] = int(header["wseq"])
+        self._sequence[writer] = header["wseq"]
         if header["prev"] and header["prev"] != self._last.get(trace):
             self._note(place, "does not follow the record before it in its trace")
         for cause in header.get("cause", []):
             if cause not in self._ids:
                 self._note(place, f"names `{cause}` as its cause, which is not recorded before it")
-            self._open.discard(str(cause))
+            self._open.discard(cause)
         if header["phase"] == "intent":
             self._open.add(eid)
         self._ids.add(eid)
