@@ -36,6 +36,8 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
     hang: bool = False
     cut_after: int | None = None
+    pace_s: float = 0.0
+    """Seconds between two events of a stream."""
     extra: dict[str, Any] = field(default_factory=dict)
     """Unknown fields put on the top level of a whole answer: the future, as seen from here."""
 

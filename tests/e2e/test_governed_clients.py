@@ -129,6 +129,22 @@ def test_a_secret_in_a_stream_does_not_come_through(
     assert finish == "content_filter"
 
 
+@pytest.mark.requirement("P5", "P6")
+def test_the_first_words_arrive_while_the_model_still_speaks(
+    client: openai.OpenAI, governed: Governed
+) -> None:
+    """Of a stream that takes two seconds, the first word is there in a fraction of one."""
+    governed.upstream.say("openai.chat", Answer("and so on " * 33, pace_s=0.02))
+    began = time.monotonic()
+    arrived = [
+        time.monotonic() - began
+        for chunk in client.chat.completions.create(model="gpt-test", messages=ASK, stream=True)
+        if chunk.choices and chunk.choices[0].delta.content
+    ]
+    assert arrived[-1] > 1.5
+    assert arrived[0] < 0.5
+
+
 @pytest.mark.requirement("P9")
 def test_a_path_that_nobody_reads_does_not_exist(governed: Governed) -> None:
     """There is no pass-through."""
@@ -148,7 +164,7 @@ def _hung_up(governed: Governed) -> bool:
 @pytest.mark.requirement("P1")
 def test_hanging_up_in_a_stream_stops_the_endpoint(client: openai.OpenAI, governed: Governed) -> None:
     """A client that goes away costs nothing more: the upstream connection is closed too."""
-    governed.upstream.say("openai.chat", Answer("and so on " * 100_000))
+    governed.upstream.say("openai.chat", Answer("and so on " * 1_000, pace_s=0.005))
     with client.chat.completions.create(model="gpt-test", messages=ASK, stream=True) as stream:
         next(stream)
     assert _hung_up(governed)

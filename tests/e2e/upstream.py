@@ -186,6 +186,8 @@ class ScriptedUpstream:
                 return False
             writer.write(b"%x\r\n%s\r\n" % (len(event), event))
             await writer.drain()
+            if answer.pace_s:
+                await asyncio.sleep(answer.pace_s)
         writer.write(b"0\r\n\r\n")
         await writer.drain()
         return True
