@@ -6,48 +6,31 @@ group are context; nothing behind the value may decide more than where it ends. 
 and none but a private key holds white space, apart from single separators between groups of digits.
 """
 
-from collections.abc import Callable
-
-import msgspec
-
 from magistrate.classify import validators as valid
+from magistrate.classify.identifiers import IDENTIFIERS
+from magistrate.classify.rule import (
+    KEY_BEGINS,
+    KEY_BODY,
+    KEY_ENDS,
+    LONGEST_CONTEXT,
+    LONGEST_KEY,
+    LONGEST_VALUE,
+    Rule,
+)
+from magistrate.classify.vendors import VENDORS
 
-LONGEST_VALUE = 2048
-"""Characters. A JSON Web Token with many claims has about 1500."""
+__all__ = [
+    "CARD_TRIGGER",
+    "KEY_BEGINS",
+    "KEY_BODY",
+    "KEY_ENDS",
+    "LONGEST_CONTEXT",
+    "LONGEST_KEY",
+    "LONGEST_VALUE",
+    "RULES",
+    "Rule",
+]
 
-LONGEST_KEY = 16_000
-"""Characters of a private key block; RSA-16384 in PEM has about 12,600 with its lines, RSA-4096 has 3,300."""
-
-LONGEST_CONTEXT = 96
-"""Characters before a value that a pattern may look at."""
-
-KEY_BEGINS = r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-KEY_ENDS = r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-KEY_BODY = rf"[A-Za-z0-9+/=\s\\:,.()-]{{0,{LONGEST_KEY}}}"
-"""What may stand between the two: the text of the key, headers, and line ends that were escaped."""
-
-
-class Rule(msgspec.Struct, frozen=True):
-    """One rule. ``priority`` decides where two rules claim the same characters; higher wins."""
-
-    id: str
-    label: str
-    trigger: str
-    pattern: str
-    validate: Callable[[str], bool] | None = None
-    priority: int = 0
-    score_milli: int = 950
-    reach: int = 192
-    """Characters from the end of a trigger back to the earliest beginning of its match, context included."""
-    ahead: int = 384
-    """Characters from the end of a trigger to the latest end of its match: at least the pattern's width."""
-    good: tuple[str, ...] = ()
-    """Texts in which it must be found; the value stands between ``«`` and ``»``."""
-    bad: tuple[str, ...] = ()
-    """Texts in which this label must not be found."""
-
-
-_WORD = r"(?<![A-Za-z0-9_])"
 _OPEN = r"(?<![A-Za-z0-9_/+-])"
 _IS = r"[ \t\"']{0,3}(?:is|was|no|nr|num|number|id|#|:|=|-|\.){0,2}[ \t\"':#=]{0,4}"
 """What may stand between a word and the value it announces."""
@@ -80,7 +63,7 @@ def _secret(
 
 _A40 = "aB3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0xY3zA5bC7d"
 
-RULES: tuple[Rule, ...] = (
+_FIRST: tuple[Rule, ...] = (
     # --- personal data
     Rule(
         "email",
@@ -430,6 +413,7 @@ RULES: tuple[Rule, ...] = (
         r"://[^\s/@:\x00]{0,64}:[^\s/@\x00]{3,128}@",
         r"(?<=://)[A-Za-z0-9._~%!$&'*+;=-]{0,64}:(?P<v>[A-Za-z0-9._~%!$&'()*+,;=^#?-]{3,128})(?=@[A-Za-z0-9\[])",
         valid.not_placeholder,
+        reach=224,
         priority=90,
         good=(
             "postgres://app:«s3cr3tpw»@db:5432/x",
@@ -458,6 +442,8 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
 )
+
+RULES: tuple[Rule, ...] = _FIRST + IDENTIFIERS + VENDORS
 """Every rule but the card number's, which needs more than a pattern: see `digits`."""
 
 CARD_TRIGGER = r"[0-9](?:[ \t.\n-]?[0-9]){11}"

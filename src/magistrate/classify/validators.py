@@ -1,5 +1,6 @@
 """Validators: what a pattern cannot say. Each takes the matched value and answers whether it is one."""
 
+import ipaddress
 import math
 import re
 from collections import Counter
@@ -33,6 +34,12 @@ _PLACEHOLDER = re.compile(
     r"(?i)example|sample|dummy|placeholder|change.?me|your[_-]|redacted|xxxx|\*\*\*|\.\.\.|<[^>]*>|\$\{|\{\{|os\.|"
     r"process\.env|environ|getenv|secrets?\.|config\.|settings\.|self\.|none$|null$|undefined|true$|false$|^test"
 )
+
+
+_BARE_CODE = re.compile(
+    r"://|^[A-Za-z_][A-Za-z0-9_]*\.[A-Za-z_]|^[0-9.,:-]+$|^0x|^[A-Za-z]+[0-9]{1,2}$|^[$%@&./]|[.:=]$"
+)
+"""An address, an attribute, a number, a version, a name with a number behind it, a variable, a path, half a sentence."""
 
 
 def luhn(digits: str) -> bool:
@@ -85,6 +92,45 @@ def phone(value: str) -> bool:
     return 8 <= len(digits) <= 15 and len(set(digits)) > 2
 
 
+def nhs(value: str) -> bool:
+    """NHS data dictionary: ten digits, weights 10 to 2, modulus 11."""
+    digits = [int(c) for c in value if c.isdigit()]
+    check = 11 - sum(d * w for d, w in zip(digits, range(10, 1, -1), strict=False)) % 11
+    return len(digits) == 10 and check % 11 == digits[9] and check != 10 and len(set(digits)) > 2
+
+
+def npi(value: str) -> bool:
+    """CMS: ten digits beginning with 1 or 2, Luhn with the prefix 80840."""
+    return value[0] in "12" and luhn("80840" + value)
+
+
+def dea(value: str) -> bool:
+    """DEA: the seventh digit is that of (d1+d3+d5) + 2(d2+d4+d6)."""
+    d = [int(c) for c in value[2:]]
+    return (d[0] + d[2] + d[4] + 2 * (d[1] + d[3] + d[5])) % 10 == d[6]
+
+
+def public_ip(value: str) -> bool:
+    """An IPv4 address that can point at somebody: global unicast, written without leading zeros (RFC 6890)."""
+    try:
+        return ipaddress.IPv4Address(value).is_global
+    except ValueError:
+        return False
+
+
+def date(value: str) -> bool:
+    """A day that can be one of birth: some order of year 1900 to 2029, month and day."""
+    numbers = [int(n) for n in re.findall(r"[0-9]+", value)]
+    years = [n for n in numbers if 1900 <= n <= 2029] or [n for n in numbers[-1:] if n <= 99]
+    rest = [n for n in numbers if n not in years]
+    return (
+        len(numbers) == 3
+        and bool(years)
+        and all(1 <= n <= 31 for n in rest)
+        and (not rest or min(rest) <= 12)
+    )
+
+
 def email(value: str) -> bool:
     """RFC 5321 lengths, no empty label; a file name such as ``icon@2x.png`` is none."""
     local, _, domain = value.rpartition("@")
@@ -102,6 +148,11 @@ def password(value: str) -> bool:
     """A value somebody would type as a password: two kinds of characters at least, and not a placeholder."""
     kinds = sum(bool(re.search(kind, value)) for kind in ("[a-z]", "[A-Z]", "[0-9]", "[^A-Za-z0-9]"))
     return kinds >= 2 and entropy(value) >= 2.3 and not _PLACEHOLDER.search(value) and "(" not in value
+
+
+def bare_password(value: str) -> bool:
+    """The same without quotes, where code and prose stand too: a digit among other kinds, and no code."""
+    return re.search("[0-9]", value) is not None and password(value) and _BARE_CODE.search(value) is None
 
 
 def not_placeholder(value: str) -> bool:
