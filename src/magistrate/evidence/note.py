@@ -85,10 +85,17 @@ class Verifier:
                 raise NoteError("a cosignature is a time and 64 bytes")
             (moment,) = struct.unpack(">Q", signature[:8])
             message, signature = f"cosignature/v1\ntime {moment}\n".encode() + message, signature[8:]
-        try:
-            self._key.verify(signature, message)
-        except InvalidSignature:
-            raise NoteError(f"the signature of `{self.name}` does not verify") from None
+        if not verifies(self._key, signature, message):
+            raise NoteError(f"the signature of `{self.name}` does not verify")
+
+
+def verifies(key: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
+    """Return whether ``signature`` is the key's over ``message`` (RFC 8032, without the cofactor, as in Go)."""
+    try:
+        key.verify(signature, message)
+    except InvalidSignature:
+        return False
+    return True
 
 
 def key_id(name: str, kind: int, public: bytes) -> bytes:

@@ -120,7 +120,11 @@ def opens(content: bytes, salt: bytes, committed: str) -> bool:
     return hmac.compare_digest(commitment(content, salt), committed)
 
 
-def _body_key(key: bytes, log: str, eid: str, part: str) -> bytes:
-    # HKDF-SHA256 (RFC 5869) with an empty salt and one block of output: the input is a uniform key.
+def derive(key: bytes, info: bytes) -> bytes:
+    """Return 32 bytes of HKDF-SHA256 (RFC 5869). The salt is empty, because the input is a uniform key."""
     secret = hmac.digest(bytes(32), key, "sha256")
-    return hmac.digest(secret, f"{eid}\0{part}\0{log}".encode() + b"\x01", "sha256")
+    return hmac.digest(secret, info + b"\x01", "sha256")
+
+
+def _body_key(key: bytes, log: str, eid: str, part: str) -> bytes:
+    return derive(key, f"{eid}\0{part}\0{log}".encode())
