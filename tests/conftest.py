@@ -37,6 +37,9 @@ TOOLS = {
         "a verifier written by others accepts our log and rejects forgeries",
         "Debian packages golang-go and golang-golang-x-mod-dev",
     ),
+    "node": NeededTool(
+        "node", "the verifier inside an export bundle decides like ours", "Debian package nodejs"
+    ),
     "openssl": NeededTool("openssl", "OpenSSL agrees with our signatures", "Debian package openssl"),
     "local-model": NeededTool(
         "",

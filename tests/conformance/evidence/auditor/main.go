@@ -1,0 +1,145 @@
+// The auditor's own verifier: Go's checksum-database code (golang.org/x/mod/sumdb), none of ours.
+//
+// Reads one JSON question from standard input and answers with one JSON line. Built against Debian's
+// golang-golang-x-mod-dev: GO111MODULE=off GOPATH=/usr/share/gocode go run main.go
+package main
+
+import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+type inclusion struct {
+	Index int64
+	Leaf  []byte
+	Path  [][]byte
+}
+
+type consistency struct {
+	Size int64
+	Root []byte
+	Path [][]byte
+}
+
+type signature struct {
+	Key, Message, Signature []byte
+}
+
+type question struct {
+	Vkey        string
+	Checkpoint  string
+	Tiles       string
+	Inclusion   []inclusion
+	Consistency []consistency
+	Signatures  []signature
+}
+
+type answer struct {
+	Checkpoint  string // "" or why it was refused
+	Size        int64
+	Derived     bool // every leaf was proven from our tiles by Go's own prover
+	Inclusion   []bool
+	Consistency []bool
+	Signatures  []bool
+}
+
+// tiles reads our files. C2SP's paths lack the height that x/mod puts into them.
+type tiles struct{ root string }
+
+func (t tiles) Height() int { return 8 }
+
+func (t tiles) SaveTiles([]tlog.Tile, [][]byte) {}
+
+func (t tiles) ReadTiles(wanted []tlog.Tile) ([][]byte, error) {
+	var found [][]byte
+	for _, tile := range wanted {
+		path := strings.Replace(tile.Path(), "tile/8/", "tile/", 1)
+		data, err := os.ReadFile(filepath.Join(t.root, path))
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, data)
+	}
+	return found, nil
+}
+
+func hashes(path [][]byte) []tlog.Hash {
+	out := make([]tlog.Hash, len(path))
+	for i, step := range path {
+		copy(out[i][:], step)
+	}
+	return out
+}
+
+func open(q question) (tlog.Tree, error) {
+	var tree tlog.Tree
+	verifier, err := note.NewVerifier(q.Vkey)
+	if err != nil {
+		return tree, err
+	}
+	opened, err := note.Open([]byte(q.Checkpoint), note.VerifierList(verifier))
+	if err != nil {
+		return tree, err
+	}
+	lines := strings.Split(opened.Text, "\n")
+	if len(lines) < 4 || lines[0] != verifier.Name() {
+		return tree, fmt.Errorf("another origin")
+	}
+	if tree.N, err = strconv.ParseInt(lines[1], 10, 64); err != nil {
+		return tree, err
+	}
+	root, err := base64.StdEncoding.DecodeString(lines[2])
+	copy(tree.Hash[:], root)
+	return tree, err
+}
+
+func derived(tree tlog.Tree, root string, leaves []inclusion) bool {
+	reader := tlog.TileHashReader(tree, tiles{root})
+	for _, leaf := range leaves {
+		proof, err := tlog.ProveRecord(tree.N, leaf.Index, reader)
+		if err != nil || tlog.CheckRecord(proof, tree.N, tree.Hash, leaf.Index, tlog.RecordHash(leaf.Leaf)) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+func main() {
+	var q question
+	if err := json.NewDecoder(os.Stdin).Decode(&q); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	var a answer
+	for _, s := range q.Signatures {
+		a.Signatures = append(a.Signatures, ed25519.Verify(s.Key, s.Message, s.Signature))
+	}
+	if q.Vkey != "" {
+		tree, err := open(q)
+		if err != nil {
+			a.Checkpoint = err.Error()
+		} else {
+			a.Size = tree.N
+			for _, i := range q.Inclusion {
+				err := tlog.CheckRecord(hashes(i.Path), tree.N, tree.Hash, i.Index, tlog.RecordHash(i.Leaf))
+				a.Inclusion = append(a.Inclusion, err == nil)
+			}
+			for _, c := range q.Consistency {
+				old := hashes([][]byte{c.Root})[0]
+				err := tlog.CheckTree(hashes(c.Path), tree.N, tree.Hash, c.Size, old)
+				a.Consistency = append(a.Consistency, err == nil)
+			}
+			a.Derived = q.Tiles != "" && derived(tree, q.Tiles, q.Inclusion)
+		}
+	}
+	json.NewEncoder(os.Stdout).Encode(a)
+}
