@@ -41,7 +41,9 @@ def _inflate(body: bytes, limit: int, *, wbits: int) -> bytes:
 
 
 def _unzstd(body: bytes, limit: int) -> bytes:
-    machine = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(body, read_across_frames=False)
+    machine = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(
+        body, read_across_frames=False
+    )
     try:
         text = machine.read(limit + 1)
     except zstandard.ZstdError:

@@ -5,7 +5,8 @@ import logging
 import sys
 from pathlib import Path
 
-from magistrate.adapters.recorder.process import Settings, serve
+from magistrate.adapters.recorder.ledger import Settings
+from magistrate.adapters.recorder.process import serve
 from magistrate.adapters.recorder.wal import WalBroken
 from magistrate.exchange.errors import ConfigurationError
 
@@ -19,7 +20,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--vault", type=Path)
     parser.add_argument("--socket", type=Path, required=True)
-    parser.add_argument("--origin", default="magistrate.local/evidence")
+    parser.add_argument("--origin", default="", help="the log's name; the one it has, or a new random one")
     asked = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="recorder: %(message)s", stream=sys.stderr)
     settings = Settings(
@@ -40,6 +41,7 @@ def main(argv: list[str]) -> int:
 
 
 def announce() -> None:
+    """Say on standard output that records are accepted."""
     sys.stdout.write("ready\n")
     sys.stdout.flush()
 

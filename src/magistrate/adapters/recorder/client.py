@@ -8,22 +8,30 @@ import time
 from collections import deque
 from pathlib import Path
 
-from magistrate.adapters.recorder.frames import pack_draft, pack_hello, unpack_acks
+import msgspec
+
+from magistrate.adapters.recorder.frames import (
+    LARGEST_DRAFT,
+    LARGEST_MESSAGE,
+    pack_draft,
+    pack_hello,
+    unpack_acks,
+)
 from magistrate.evidence.draft import Draft, Receipt
 from magistrate.exchange.errors import EvidenceUnavailable
 
 MOST_WAITING = 20_000
 MOST_WAITING_BYTES = 256 * 1024 * 1024
-SWEEP_S = 0.1
-LARGEST_MESSAGE = 256 * 1024
+SWEEP_S = 0.05
+"""How often deadlines are looked at and, while the recorder is away, its return is tried."""
 
 log = logging.getLogger("magistrate.recorder.client")
 
 
 class _Waiting:
-    """A draft that is not acknowledged yet: kept whole, because a reconnect hands it over again."""
+    """A draft without an acknowledgement: kept whole, because a reconnect hands it over again."""
 
-    __slots__ = ("deadline", "eid", "future", "length", "messages")
+    __slots__ = ("deadline", "eid", "future", "length", "messages", "sent")
 
     def __init__(
         self, eid: str, messages: list[bytes], future: "asyncio.Future[Receipt]", deadline: float
@@ -33,22 +41,43 @@ class _Waiting:
         self.length = sum(map(len, messages))
         self.future = future
         self.deadline = deadline
+        self.sent = False
 
 
 class RecorderClient:
-    """The `EvidenceLog` port over the recorder's socket. One per process; reconnects by itself."""
+    """The `EvidenceLog` port over the recorder's socket. One per process; reconnects by itself.
 
-    def __init__(self, path: Path, *, wid: str, deadline_s: float = 2.0) -> None:
+    ``wid`` names this process among writers; it must be fresh at each start. While the recorder is away, drafts wait
+    until their deadline, so that its restart is not felt; when it has been away for a whole deadline, they are refused
+    at once. A draft that was sent and then given up stays until the recorder answers: it may be on record.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        wid: str,
+        *,
+        deadline_s: float = 2.0,
+        most_waiting: int = MOST_WAITING,
+        most_waiting_bytes: int = MOST_WAITING_BYTES,
+    ) -> None:
         self._path = path
         self._wid = wid
         self._deadline_s = deadline_s
+        self._most_waiting = most_waiting
+        self._most_waiting_bytes = most_waiting_bytes
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._socket: socket.socket | None = None
+        self._away_since = 0.0
         self._waiting: dict[int, _Waiting] = {}
         self._bytes = 0
         self._seq = 0
-        self._outbox: deque[bytes] = deque()
+        self._last_index = -1
+        self._outbox: deque[tuple[_Waiting | None, bytes]] = deque()
         self._upkeep: asyncio.Task[None] | None = None
         self._closed = False
+        self.refused = 0
+        """How many records were refused or not acknowledged in time since the start."""
 
     async def connect(self) -> None:
         """Connect for the first time.
@@ -56,91 +85,129 @@ class RecorderClient:
         Raises:
             EvidenceUnavailable: nobody listens at the socket.
         """
+        self._loop = asyncio.get_running_loop()
         try:
             self._open()
         except OSError as error:
             raise EvidenceUnavailable(
                 f"the recorder does not listen at `{self._path}` ({error.strerror})"
             ) from error
-        self._upkeep = asyncio.get_running_loop().create_task(self._keep_up())
+        self._upkeep = self._loop.create_task(self._keep_up())
 
-    async def append(self, draft: Draft) -> Receipt:
-        """See `pipeline.ports.EvidenceLog`."""
-        if self._socket is None:
-            raise EvidenceUnavailable("the recorder is not connected")
-        if len(self._waiting) >= MOST_WAITING or self._bytes >= MOST_WAITING_BYTES:
-            raise EvidenceUnavailable(f"{len(self._waiting)} records already wait for the recorder")
+    async def append(self, draft: Draft, *, deadline_s: float | None = None) -> Receipt:
+        """See `pipeline.ports.EvidenceLog`. ``deadline_s``: how long to wait, if not as long as usual."""
+        reason = self._full()
+        if reason is not None:
+            self.refused += 1
+            raise EvidenceUnavailable(reason)
+        assert self._loop is not None, "`connect` comes first"
         self._seq += 1
         seq = self._seq
-        messages = pack_draft(seq, draft)
-        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        waiting = _Waiting(str(draft.header["eid"]), messages, future, time.monotonic() + self._deadline_s)
+        messages = self._packed(seq, draft)
+        future: asyncio.Future[Receipt] = self._loop.create_future()
+        deadline = time.monotonic() + (self._deadline_s if deadline_s is None else deadline_s)
+        waiting = _Waiting(str(draft.header["eid"]), messages, future, deadline)
         self._waiting[seq] = waiting
         self._bytes += waiting.length
-        self._post(messages)
+        self._post(waiting)
         try:
             return await future
-        finally:
-            if self._waiting.pop(seq, None) is not None:
-                self._bytes -= waiting.length
+        except EvidenceUnavailable:
+            self.refused += 1
+            raise
 
     def problem(self) -> str | None:
         """Return why records cannot be made at the moment, or None."""
         return "the evidence recorder is not connected" if self._socket is None else None
 
     async def close(self) -> None:
+        """Let go; whoever still waits is told that nothing is known."""
         self._closed = True
         if self._upkeep is not None:
             self._upkeep.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._upkeep
-        self._drop("the gateway is stopping")
+        self._detach()
+        for waiting in self._waiting.values():
+            _fail(waiting, "the gateway is stopping")
+        self._waiting.clear()
+        self._bytes = 0
+
+    def _full(self) -> str | None:
+        if self._closed:
+            return "the gateway is stopping"
+        if self._socket is None and time.monotonic() - self._away_since > self._deadline_s:
+            return "the recorder is not connected"
+        if len(self._waiting) >= self._most_waiting:
+            return f"{len(self._waiting)} records already wait for the recorder"
+        if self._bytes >= self._most_waiting_bytes:
+            return f"{self._bytes} bytes of records already wait for the recorder"
+        return None
+
+    def _packed(self, seq: int, draft: Draft) -> list[bytes]:
+        try:
+            messages = pack_draft(seq, draft)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            self.refused += 1
+            raise EvidenceUnavailable(f"not a record: {error}") from error
+        if sum(map(len, messages)) > LARGEST_DRAFT:
+            self.refused += 1
+            raise EvidenceUnavailable(f"a record of more than {LARGEST_DRAFT} bytes cannot be kept")
+        return messages
 
     def _open(self) -> None:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
         try:
             connection.connect(str(self._path))
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * 1024 * 1024)
         except OSError:
             connection.close()
             raise
-        connection.setblocking(False)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * 1024 * 1024)
+        assert self._loop is not None
         self._socket = connection
-        asyncio.get_running_loop().add_reader(connection.fileno(), self._readable)
+        self._loop.add_reader(connection.fileno(), self._readable)
         self._outbox.clear()
-        self._post([pack_hello(self._wid)])
+        self._outbox.append((None, pack_hello(self._wid, self._last_index)))
         for waiting in self._waiting.values():
-            self._post(waiting.messages)
+            self._outbox.extend((waiting, message) for message in waiting.messages)
+        self._loop.add_writer(connection.fileno(), self._writable)
 
-    def _post(self, messages: list[bytes]) -> None:
+    def _post(self, waiting: _Waiting) -> None:
         """Send what the socket takes now; the rest goes when it takes more."""
+        if self._socket is None:
+            return  # goes out with all that waits, when the recorder is back
         if self._outbox:
-            self._outbox.extend(messages)
+            self._outbox.extend((waiting, message) for message in waiting.messages)
             return
-        assert self._socket is not None
-        for number, message in enumerate(messages):
+        for number, message in enumerate(waiting.messages):
             try:
                 self._socket.send(message)
             except BlockingIOError:
-                self._outbox.extend(messages[number:])
-                asyncio.get_running_loop().add_writer(self._socket.fileno(), self._writable)
+                self._outbox.extend((waiting, later) for later in waiting.messages[number:])
+                assert self._loop is not None
+                self._loop.add_writer(self._socket.fileno(), self._writable)
                 return
             except OSError as error:
                 self._lost(error)
                 return
+            waiting.sent = True
 
     def _writable(self) -> None:
         while self._outbox and self._socket is not None:
+            waiting, message = self._outbox[0]
             try:
-                self._socket.send(self._outbox[0])
+                self._socket.send(message)
             except BlockingIOError:
                 return
             except OSError as error:
                 self._lost(error)
                 return
+            if waiting is not None:
+                waiting.sent = True
             self._outbox.popleft()
         if self._socket is not None:
-            asyncio.get_running_loop().remove_writer(self._socket.fileno())
+            assert self._loop is not None
+            self._loop.remove_writer(self._socket.fileno())
 
     def _readable(self) -> None:
         while self._socket is not None:
@@ -154,48 +221,63 @@ class RecorderClient:
             if not message:
                 self._lost(None)
                 return
-            for ack in unpack_acks(message):
-                waiting = self._waiting.get(ack.seq)
-                if waiting is None or waiting.future.done():
+            try:
+                acks = unpack_acks(message)
+            except msgspec.DecodeError:
+                self._lost(OSError(0, "it speaks nonsense"))
+                return
+            for ack in acks:
+                waiting = self._waiting.pop(ack.seq, None)
+                if waiting is None:
                     continue
+                self._bytes -= waiting.length
+                self._last_index = max(self._last_index, ack.index)
                 if ack.reason:
-                    waiting.future.set_exception(EvidenceUnavailable(ack.reason))
-                else:
+                    _fail(waiting, ack.reason)
+                elif not waiting.future.done():
                     waiting.future.set_result(ack.receipt(waiting.eid))
 
     def _lost(self, error: OSError | None) -> None:
         log.error(
-            "the recorder is gone (%s); records wait, calls are refused",
+            "the recorder is gone (%s); %d records wait for it",
             error.strerror if error else "closed",
+            len(self._waiting),
         )
         self._detach()
 
     def _detach(self) -> None:
         connection, self._socket = self._socket, None
+        self._away_since = time.monotonic()
+        self._outbox.clear()
         if connection is not None:
-            loop = asyncio.get_running_loop()
-            loop.remove_reader(connection.fileno())
-            loop.remove_writer(connection.fileno())
+            assert self._loop is not None
+            self._loop.remove_reader(connection.fileno())
+            self._loop.remove_writer(connection.fileno())
             connection.close()
 
-    def _drop(self, reason: str) -> None:
-        self._detach()
-        for waiting in self._waiting.values():
-            if not waiting.future.done():
-                waiting.future.set_exception(EvidenceUnavailable(reason))
+    def _expire(self) -> None:
+        now = time.monotonic()
+        never_sent: list[int] = []
+        for seq, waiting in self._waiting.items():
+            if waiting.deadline > now:
+                continue
+            _fail(waiting, "no acknowledgement from the recorder in time")
+            if not waiting.sent and self._socket is None:
+                never_sent.append(seq)
+        for seq in never_sent:
+            self._bytes -= self._waiting.pop(seq).length
 
     async def _keep_up(self) -> None:
         """Let go of what waited too long; reconnect when the recorder is back."""
         while not self._closed:
             await asyncio.sleep(SWEEP_S)
-            now = time.monotonic()
-            for waiting in self._waiting.values():
-                if waiting.deadline > now:
-                    break  # they wait in order, so the rest is younger
-                if not waiting.future.done():
-                    reason = f"no acknowledgement from the recorder within {self._deadline_s:g} s"
-                    waiting.future.set_exception(EvidenceUnavailable(reason))
+            self._expire()
             if self._socket is None:
                 with contextlib.suppress(OSError):
                     self._open()
                     log.warning("the recorder is back")
+
+
+def _fail(waiting: _Waiting, reason: str) -> None:
+    if not waiting.future.done():
+        waiting.future.set_exception(EvidenceUnavailable(reason))

@@ -1,28 +1,46 @@
-"""The index: what makes search fast. Derived from the log, rebuildable from it, never trusted by a proof."""
+"""The index: what makes search fast. Derived from the log, rebuildable from it, never trusted by a proof.
 
-import json
+Ids are kept as 16 bytes and repeated texts as numbers, because at 180 million records a year every byte of a row is
+180 MB of disk and as much of cache.
+"""
+
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import orjson
 
 _SCHEMA = """
+CREATE TABLE IF NOT EXISTS texts (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS records (
-    idx INTEGER PRIMARY KEY, eid TEXT NOT NULL, trace TEXT NOT NULL, ts INTEGER NOT NULL, type TEXT NOT NULL,
-    phase TEXT NOT NULL, subject TEXT NOT NULL, app TEXT NOT NULL, model TEXT NOT NULL, endpoint TEXT NOT NULL,
-    verdict TEXT NOT NULL, ending TEXT NOT NULL, rules TEXT NOT NULL, labels TEXT NOT NULL, bundle TEXT NOT NULL,
-    call TEXT NOT NULL);
-CREATE UNIQUE INDEX IF NOT EXISTS records_eid ON records (eid);
+    idx INTEGER PRIMARY KEY, eid BLOB NOT NULL, trace BLOB NOT NULL, ts INTEGER NOT NULL, type INTEGER NOT NULL,
+    phase INTEGER NOT NULL, subject BLOB NOT NULL, app INTEGER NOT NULL, model INTEGER NOT NULL,
+    endpoint INTEGER NOT NULL, verdict INTEGER NOT NULL, ending INTEGER NOT NULL, rules INTEGER NOT NULL,
+    labels INTEGER NOT NULL, bundle INTEGER NOT NULL, call BLOB);
+CREATE INDEX IF NOT EXISTS records_eid ON records (eid);
 CREATE INDEX IF NOT EXISTS records_trace ON records (trace);
-CREATE INDEX IF NOT EXISTS records_call ON records (call);
+CREATE INDEX IF NOT EXISTS records_call ON records (call) WHERE call IS NOT NULL;
 CREATE INDEX IF NOT EXISTS records_ts ON records (ts);
-CREATE INDEX IF NOT EXISTS records_subject ON records (subject, ts);
+CREATE INDEX IF NOT EXISTS records_subject ON records (subject) WHERE subject != x'';
 CREATE TABLE IF NOT EXISTS bodies (
-    idx INTEGER NOT NULL, part TEXT NOT NULL, segment TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (idx, part))
-    WITHOUT ROWID;
+    idx INTEGER NOT NULL, part INTEGER NOT NULL, segment INTEGER NOT NULL, at INTEGER NOT NULL,
+    PRIMARY KEY (idx, part)) WITHOUT ROWID;
 """
+_INTERNED = ("type", "phase", "app", "model", "endpoint", "verdict", "ending", "rules", "labels", "bundle")
+_SELECT = (
+    "SELECT idx, eid, trace, ts, "
+    + ", ".join(
+        "subject" if name == "subject" else f"(SELECT text FROM texts WHERE id = {name})"
+        for name in ("type", "phase", "subject", *_INTERNED[2:])
+    )
+    + ", call FROM records"
+)
+_INSERT = f"INSERT OR REPLACE INTO records VALUES ({', '.join('?' * 16)})"
+FORMAT = 2
+REMEMBERED_TEXTS = 20_000
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -77,14 +95,16 @@ class Index:
     """The index in one SQLite file; one process writes it, any may read."""
 
     def __init__(self, path: Path, *, writable: bool) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        if writable:
-            path.chmod(0o600)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            # Derived data: a lost tail is written again from the log, so it need not wait for the device.
-            self._database.execute("PRAGMA synchronous = OFF")
-            self._database.executescript(_SCHEMA)
+        self._texts: dict[str, int] = {}
+        if not writable:
+            self._database.execute("PRAGMA query_only = ON")
+            return
+        path.chmod(0o600)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        # Derived data: a lost tail is written again from the log, so it need not wait for the device.
+        self._database.execute("PRAGMA synchronous = OFF")
+        self._database.executescript(f"{_SCHEMA} PRAGMA user_version = {FORMAT};")
 
     @property
     def size(self) -> int:
@@ -93,70 +113,164 @@ class Index:
         return int(row[0])
 
     def add(self, records: Iterable[tuple[int, dict[str, Any], tuple[Located, ...]]]) -> None:
-        """Add records in one transaction."""
-        rows, places = [], []
-        for index, header, located in records:
-            rows.append(_columns(index, header))
-            places += [(index, body.part, body.segment, body.at) for body in located]
-        self._database.execute("BEGIN")
-        try:
-            self._database.executemany(f"INSERT OR REPLACE INTO records VALUES ({', '.join('?' * 16)})", rows)  # noqa: S608  because only the number of marks varies
+        """Add records in one transaction. Raises sqlite3.Error; then none was added."""
+        with self._transaction():
+            rows, places = [], []
+            for index, header, located in records:
+                rows.append(self._columns(index, header))
+                for body in located:
+                    places.append((index, self._intern(body.part), self._intern(body.segment), body.at))
+            self._database.executemany(_INSERT, rows)
             self._database.executemany("INSERT OR REPLACE INTO bodies VALUES (?, ?, ?, ?)", places)
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
+
+    def fill(
+        self,
+        first: int,
+        records: Iterable[tuple[int, dict[str, Any]]],
+        bodies: Iterable[tuple[str, Located]],
+    ) -> None:
+        """Add the records from ``first`` on, then the places of their bodies, in one transaction of little memory."""
+        with self._transaction():
+            self._database.executemany(_INSERT, (self._columns(index, header) for index, header in records))
+            self._database.executemany(
+                "INSERT OR REPLACE INTO bodies SELECT idx, ?, ?, ? FROM records WHERE eid = ? AND idx >= ?",
+                (
+                    (self._intern(spot.part), self._intern(spot.segment), spot.at, _packed(eid), first)
+                    for eid, spot in bodies
+                ),
+            )
 
     def find(self, prefix: str) -> list[Row]:
         """Return the records of the calls whose id begins with ``prefix``, in order."""
-        return self._rows("eid >= ? AND eid < ? OR call >= ? AND call < ?", [prefix, prefix + "~"] * 2, 200)
+        span = _span(prefix)
+        if span is None:
+            return []
+        return self._rows("eid BETWEEN ? AND ? OR call BETWEEN ? AND ?", [*span, *span], 200)
 
     def search(self, query: SearchQuery) -> list[Row]:
         """Return matching records, newest first."""
         conditions, values = _conditions(query)
         return self._rows(" AND ".join(conditions) or "1", values, query.limit, newest_first=True)
 
-    def recent(self, count: int) -> list[Row]:
-        """Return the last ``count`` records, oldest first."""
-        return self._rows("1", [], count, newest_first=True)[::-1]
-
     def trace(self, trace: str) -> list[Row]:
-        return self._rows("trace = ?", [trace], 10_000)
+        return self._rows("trace = ?", [_packed(trace)], 10_000)
 
     def place(self, eid: str, part: str) -> Located | None:
         """Return where a body of record ``eid`` stands."""
         row = self._database.execute(
-            "SELECT part, segment, at FROM records JOIN bodies USING (idx) WHERE eid = ? AND part = ?",
-            (eid, part),
+            "SELECT (SELECT text FROM texts WHERE id = segment), at FROM bodies"
+            " WHERE idx = (SELECT idx FROM records WHERE eid = ?) AND part = (SELECT id FROM texts WHERE text = ?)",
+            (_packed(eid), part),
         ).fetchone()
-        return Located(*row) if row else None
+        return Located(part, *row) if row else None
+
+    def clear(self) -> None:
+        """Forget everything: it is about another log, or of another format."""
+        self._texts.clear()
+        self._database.executescript("DELETE FROM records; DELETE FROM bodies; DELETE FROM texts;")
 
     def close(self) -> None:
         self._database.close()
 
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._database.execute("BEGIN")
+        try:
+            yield
+            self._database.execute("COMMIT")
+        except BaseException:
+            self._texts.clear()
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise
+
     def _rows(self, where: str, values: list[object], limit: int, *, newest_first: bool = False) -> list[Row]:
         order = "DESC" if newest_first else "ASC"
         found = self._database.execute(
-            f"SELECT * FROM records WHERE {where} ORDER BY idx {order} LIMIT ?",  # noqa: S608  because conditions are ours and values are bound
+            f"{_SELECT} WHERE {where} ORDER BY idx {order} LIMIT ?",
             [*values, limit],
         )
         return [_row(columns) for columns in found]
+
+    def _columns(self, index: int, header: dict[str, Any]) -> tuple[object, ...]:
+        verdict, model, outcome, policy = (
+            _tree(header, name) for name in ("verdict", "model", "outcome", "policy")
+        )
+        rules = dict.fromkeys([*_texts(verdict, "rules"), *_texts(outcome, "rules")])
+        cause = _texts(header, "cause")
+        intern = self._intern
+        return (
+            index,
+            _packed(header["eid"]),
+            _packed(header["trace"]),
+            header["ts"],
+            intern(header["t"]),
+            intern(header["phase"]),
+            _packed_handle(header["subj"]),
+            intern(_text(header, "app")),
+            intern(_text(model, "name")),
+            intern(_text(model, "endpoint")),
+            intern(_text(verdict, "effect")),
+            intern(_text(outcome, "ending")),
+            intern(orjson.dumps(list(rules)).decode()),
+            intern(orjson.dumps(_texts(header, "labels")).decode()),
+            intern(_text(policy, "bundle")),
+            _packed(cause[0]) if cause else None,
+        )
+
+    def _intern(self, text: str) -> int:
+        known = self._texts.get(text)
+        if known is None:
+            self._database.execute("INSERT OR IGNORE INTO texts (text) VALUES (?)", (text,))
+            known = int(self._database.execute("SELECT id FROM texts WHERE text = ?", (text,)).fetchone()[0])
+            if len(self._texts) >= REMEMBERED_TEXTS:
+                self._texts.clear()
+            self._texts[text] = known
+        return known
+
+
+def open_index(path: Path) -> Index:
+    """Return the index to write to; a new one where there is none, or one that is damaged or of another format."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.exists():
+        database = sqlite3.connect(path)
+        try:
+            kept = database.execute("PRAGMA user_version").fetchone()[0] == FORMAT
+            kept = kept and database.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
+        except sqlite3.DatabaseError:
+            kept = False
+        finally:
+            database.close()
+        if not kept:
+            for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+                path.with_name(name).unlink(missing_ok=True)
+    return Index(path, writable=True)
 
 
 def _conditions(query: SearchQuery) -> tuple[list[str], list[object]]:
     conditions: list[str] = []
     values: list[object] = []
-    for column in ("trace", "subject", "app", "model", "endpoint", "verdict"):
+    if query.trace:
+        conditions.append("trace = ?")
+        values.append(_packed(query.trace))
+    if query.subject:
+        conditions.append("subject = ?")
+        values.append(_packed_handle(query.subject))
+    for column in ("app", "model", "endpoint", "verdict"):
         wanted = getattr(query, column)
         if wanted:
-            conditions.append(f"{column} = ?")
+            conditions.append(f"{column} = (SELECT id FROM texts WHERE text = ?)")
             values.append(wanted)
     if query.policy:
-        conditions.append("bundle LIKE ? ESCAPE '\\'")
-        values.append(query.policy.replace("%", "\\%").replace("_", "\\_") + "%")
+        conditions.append("bundle IN (SELECT id FROM texts WHERE text LIKE ? ESCAPE '\\')")
+        values.append(query.policy.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%")
     for column, wanted in (("rules", query.rule), ("labels", query.label)):
         if wanted:
-            conditions.append(f"EXISTS (SELECT 1 FROM json_each({column}) WHERE value = ?)")  # noqa: S608  because the column is one of two constants
+            # The inner question runs over the distinct lists, which are few, not over the records.
+            conditions.append(
+                f"{column} IN (SELECT id FROM texts WHERE text LIKE '[%' AND json_valid(text)"
+                " AND EXISTS (SELECT 1 FROM json_each(text) WHERE value = ?))"
+            )
             values.append(wanted)
     for operator, moment in ((">=", query.since_us), ("<", query.until_us)):
         if moment is not None:
@@ -165,31 +279,73 @@ def _conditions(query: SearchQuery) -> tuple[list[str], list[object]]:
     return conditions, values
 
 
-def _columns(index: int, header: dict[str, Any]) -> tuple[object, ...]:
-    verdict, model, outcome = header.get("verdict", {}), header.get("model", {}), header.get("outcome", {})
-    rules = dict.fromkeys([*verdict.get("rules", []), *outcome.get("rules", [])])
-    cause = header.get("cause") or [header["eid"]]
-    return (
+def _row(columns: tuple[Any, ...]) -> Row:
+    index, eid, trace, ts, kind, phase, subject, *names, call = columns
+    app, model, endpoint, verdict, ending, rules, labels, bundle = names
+    eid = _spelled_id(eid)
+    return Row(
         index,
-        header["eid"],
-        header.get("trace", ""),
-        header["ts"],
-        header["t"],
-        header["phase"],
-        header.get("subj", ""),
-        header.get("app", ""),
-        model.get("name", ""),
-        model.get("endpoint", ""),
-        verdict.get("effect", ""),
-        outcome.get("ending", ""),
-        json.dumps(list(rules)),
-        json.dumps(header.get("labels", [])),
-        header.get("policy", {}).get("bundle", ""),
-        cause[0],
+        eid,
+        trace.hex() if isinstance(trace, bytes) else trace,
+        ts,
+        kind,
+        phase,
+        f"s-{subject.hex()}" if subject else "",
+        app,
+        model,
+        endpoint,
+        verdict,
+        ending,
+        tuple(orjson.loads(rules)),
+        tuple(orjson.loads(labels)),
+        bundle,
+        eid if call is None else _spelled_id(call),
     )
 
 
-def _row(columns: tuple[Any, ...]) -> Row:
-    values = list(columns)
-    values[12], values[13] = tuple(json.loads(columns[12])), tuple(json.loads(columns[13]))
-    return Row(*values)
+def _packed(text: str) -> bytes | str:
+    """Return 32 hex digits, hyphens aside, as 16 bytes; any other text as it is."""
+    digits = text.replace("-", "")
+    if len(digits) != 32:
+        return text
+    try:
+        return bytes.fromhex(digits)
+    except ValueError:
+        return text
+
+
+def _packed_handle(handle: str) -> bytes:
+    return bytes.fromhex(handle.removeprefix("s-"))
+
+
+def _spelled_id(value: bytes | str) -> str:
+    if isinstance(value, str):
+        return value
+    digits = value.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def _span(prefix: str) -> tuple[bytes, bytes] | None:
+    """Return the first and the last id that begin with ``prefix``; None if no id can."""
+    digits = prefix.lower().replace("-", "")
+    if len(digits) > 32:
+        return None
+    try:
+        return bytes.fromhex(digits.ljust(32, "0")), bytes.fromhex(digits.ljust(32, "f"))
+    except ValueError:
+        return None
+
+
+def _tree(header: dict[str, Any], name: str) -> dict[str, Any]:
+    value = header.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _text(tree: dict[str, Any], name: str) -> str:
+    value = tree.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _texts(tree: dict[str, Any], name: str) -> list[str]:
+    value = tree.get(name)
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []

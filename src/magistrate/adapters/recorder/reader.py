@@ -119,7 +119,7 @@ class EvidenceReader:
 
     def _opened_vault(self) -> Vault:
         if self._vault is None:
-            self._vault = Vault(self._vault_path)
+            self._vault = Vault(self._vault_path, writable=False)
         return self._vault
 
 

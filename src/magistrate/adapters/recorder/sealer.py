@@ -1,13 +1,18 @@
 """The sealer: from durable records to a signed, published tree, in Sunlight's order.
 
 1 write bodies to segments   2 stage every new file in one   3 swap the signed checkpoint in the register
-4 apply the staged files     5 publish the checkpoint        6 index   7 discard the staging, drop sealed WAL files
+4 apply the staged files     5 publish the checkpoint        6 index   7 discard the staging
 
 A crash before 3 leaves the register as it was: the records are still in the write-ahead log and are sealed again, to
-the same tree. A crash after 3 is finished at the next start by 4 and 5, from the staging file, before anything else.
+the same tree; bodies written by 1 stand twice, the same bytes. A crash after 3 is finished at the next start by 4 and
+5, from the staging file, before anything else. Only then may the write-ahead log lose what was sealed. An error between
+3 and 5 is like a crash there: nothing new is staged before what is signed has been applied.
 """
 
-from collections.abc import Sequence
+import logging
+import shutil
+import sqlite3
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +21,30 @@ import orjson
 
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.index import Index, Located
-from magistrate.adapters.recorder.segments import SegmentWriter
+from magistrate.adapters.recorder.segments import SegmentWriter, folder_of, locate
 from magistrate.adapters.recorder.store import PosixObjects, SqliteRegister
-from magistrate.adapters.recorder.wal import Entry, WalBroken
+from magistrate.adapters.recorder.wal import WalBroken
+from magistrate.adapters.recorder.writer import Kept
 from magistrate.evidence.checkpoint import Checkpoint, parse
-from magistrate.evidence.note import Signer, Verifier
-from magistrate.evidence.tiles import Missing, entry, grow, root_of
+from magistrate.evidence.note import NoteError, Signer, Verifier
+from magistrate.evidence.ports import Objects, Register
+from magistrate.evidence.tiles import (
+    WIDTH,
+    Missing,
+    decode_bundle,
+    entries_path,
+    grow,
+    root_of,
+)
+from magistrate.exchange.errors import ConfigurationError
 
 CHECKPOINT = "checkpoint"
+ROLLED_BACK = (
+    "it was rolled back or changed, and going on would fork the log. Restore the newest copy of the evidence "
+    "directory, or begin a new log elsewhere"
+)
+
+log = logging.getLogger("magistrate.recorder")
 
 
 class Staged(msgspec.Struct, frozen=True):
@@ -37,118 +58,191 @@ class Staged(msgspec.Struct, frozen=True):
 class Sealer:
     """Owns what is signed. Not thread-safe: one caller at a time."""
 
-    def __init__(self, root: Path, signer: Signer, index: Index, disk: Disk) -> None:
+    def __init__(
+        self, root: Path, signer: Signer, index: Index, disk: Disk, register: Register | None = None
+    ) -> None:
         self._root = root
         self._signer = signer
         self._index = index
         self._disk = disk
         self._objects = PosixObjects(root, disk)
-        self._register = SqliteRegister(root / "lock.db")
+        self._register: Register = register or SqliteRegister(root / "lock.db")
         self._segments = SegmentWriter(root, disk)
         self._staging = root / "staging"
         self._note = self._register.read()
+        self._unapplied: Staged | None = None
         self.size = 0
-        self.root_hash = b""
-        self._partials: set[str] = set()
 
     def recover(self) -> None:
         """Finish what a crash interrupted, and check that the disk holds what was signed.
 
         Raises:
-            WalBroken: it does not. The register knows a larger or another tree: the disk was rolled back or tampered
-                with, and going on would fork the log.
+            WalBroken: it does not: register and disk tell of different trees. Going on would fork the log.
+            ConfigurationError: the log was signed by another key.
+            OSError: no room to finish.
         """
-        if not self._note:
+        signed, published = self._signed(self._note), self._signed(self._objects.get(CHECKPOINT) or b"")
+        if signed is None:
+            if published is not None or (self._root / "tile").exists():
+                raise WalBroken(f"the register of checkpoints is empty but the log is not: {ROLLED_BACK}")
+            self._disk.remove(self._staging)
             return
-        text = Verifier(self._signer.vkey).verify(self._note)
-        signed = parse(text)
-        if self._staging.exists():
-            staged = msgspec.msgpack.decode(self._staging.read_bytes(), type=Staged)
-            if staged.note == self._note:
-                self._apply(staged)
-            self._staging.unlink()
+        if published is not None and published.size > signed.size:
+            raise WalBroken(
+                f"a checkpoint of {published.size} records was published, the register knows {signed.size}: {ROLLED_BACK}"
+            )
+        self._finish_staged()
         try:
             root = root_of(self._objects.get, signed.size)
-        except Missing:
-            root = b""
+        except Missing as missing:
+            raise WalBroken(
+                f"the register signed {signed.size} records but {missing} on the disk: {ROLLED_BACK}"
+            ) from None
         if root != signed.root:
             raise WalBroken(
-                f"the register signed a tree of {signed.size} records that the disk does not hold: it was rolled back "
-                "or changed. Restore it, or begin a new log elsewhere"
+                f"the register signed {signed.size} records that the disk does not hold: {ROLLED_BACK}"
             )
-        self.size, self.root_hash = signed.size, signed.root
+        self.size = signed.size
         if self._objects.get(CHECKPOINT) != self._note:
             self._objects.put(CHECKPOINT, self._note)
-        self._reindex()
+        self._catch_up()
 
-    def seal(self, entries: Sequence[Entry]) -> None:
-        """Seal ``entries``, which follow the last sealed record.
+    def seal(self, batch: Sequence[Kept]) -> None:
+        """Seal ``batch``, which follows the last sealed record.
 
         Raises:
             WalBroken: another process swapped the register: two recorders on one log. Fatal, never retried.
-            OSError: the disk refused; nothing was signed, the records stay in the write-ahead log.
+            OSError, sqlite3.Error: the disk refused. Either nothing was signed and the records stay in the write-ahead
+                log, or what was signed is staged; the same batch, or a longer one, may be sealed again.
         """
-        assert not entries or entries[0].index == self.size
-        headers: list[dict[str, Any]] = [orjson.loads(e.header) for e in entries]
-        located = self._segments.write(entries, headers)  # 1
-        growth = grow(self._objects.get, self.size, [e.header for e in entries])
+        if self._unapplied is not None:
+            self._apply(self._unapplied)
+            batch = [kept for kept in batch if kept.entry.index >= self.size]
+        if not batch:
+            return
+        assert batch[0].entry.index == self.size
+        located = self._segments.write(batch)  # 1
+        growth = grow(self._objects.get, self.size, [kept.entry.header for kept in batch])
         note = self._signer.sign(Checkpoint(self._signer.name, growth.size, growth.root).text())
         staged = Staged(growth.size, note, growth.files)
         self._disk.put(self._staging, msgspec.msgpack.encode(staged))  # 2
-        self._disk.sync_directory(self._root)
-        if not self._register.swap(self._note, note):  # 3
+        self._swap(note)  # 3
+        self._unapplied = staged
+        self._apply(staged)  # 4, 5
+        self._add_to_index(batch, located)  # 6
+        self._disk.remove(self._staging)  # 7
+
+    def headers(self, first: int) -> Iterator[tuple[int, bytes]]:
+        """Yield index and exact bytes of the sealed records from ``first`` on."""
+        return read_headers(self._objects, first, self.size)
+
+    def headers_backwards(self, last: int) -> Iterator[tuple[int, bytes]]:
+        """Yield index and exact bytes of the sealed records from ``last`` down to the first."""
+        for number in range(min(last, self.size - 1) // WIDTH, -1, -1):
+            yield from reversed(
+                list(read_headers(self._objects, number * WIDTH, min((number + 1) * WIDTH, self.size)))
+            )
+
+    def close(self) -> None:
+        if isinstance(self._register, SqliteRegister):
+            self._register.close()
+
+    def _swap(self, note: bytes) -> None:
+        try:
+            swapped = self._register.swap(self._note, note)
+        except sqlite3.Error:
+            # Failed for the caller does not mean failed on the device. What is there now decides.
+            swapped = self._register.read() == note
+            if not swapped:
+                raise
+        if not swapped and self._register.read() != note:
             raise WalBroken(
                 "another recorder signed for this log; two of them must never run on one directory"
             )
         self._note = note
-        self._apply(staged)  # 4, 5
-        self.size, self.root_hash = growth.size, growth.root
-        self._index.add(
-            (e.index, h, spots) for e, h, spots in zip(entries, headers, located, strict=True)
-        )  # 6
-        self._staging.unlink()  # 7
-
-    def header(self, index: int) -> bytes:
-        """Return the exact bytes of a sealed record."""
-        return entry(self._objects.get, index, self.size)
-
-    def close(self) -> None:
-        self._segments.close()
-        self._register.close()
 
     def _apply(self, staged: Staged) -> None:
-        directories: set[Path] = set()
         for path, data in staged.files.items():
             self._objects.put(path, data)
-            directories.add((self._root / path).parent)
-        for directory in directories:
-            self._disk.sync_directory(directory)
         self._objects.put(CHECKPOINT, staged.note)
-        self._disk.sync_directory(self._root)
-        self._drop_superseded(set(staged.files))
+        self.size = staged.size
+        self._unapplied = None
+        for path in staged.files:
+            # tlog-tiles: partial tiles MAY go once the full tile is there. Not before: who holds an older checkpoint
+            # still asks for them, and falls back to the full one.
+            if ".p/" not in path:
+                shutil.rmtree(self._root / f"{path}.p", ignore_errors=True)
 
-    def _drop_superseded(self, files: set[str]) -> None:
-        """Remove partial tiles of which a wider one was just published (tlog-tiles allows it)."""
-        widened = {path.partition(".p/")[0] for path in files}
-        superseded = {path for path in self._partials - files if path.partition(".p/")[0] in widened}
-        for path in superseded:
-            (self._root / path).unlink(missing_ok=True)
-        self._partials = {path for path in self._partials | files if ".p/" in path} - superseded
+    def _finish_staged(self) -> None:
+        if not self._staging.exists():
+            return
+        try:
+            staged = msgspec.msgpack.decode(self._staging.read_bytes(), type=Staged)
+        except msgspec.DecodeError:
+            raise WalBroken(f"`{self._staging.name}` is damaged: {ROLLED_BACK}") from None
+        if staged.note == self._note:
+            self._apply(staged)
+        self._disk.remove(self._staging)
 
-    def _reindex(self) -> None:
-        """Add what the index lacks; from nothing, if it was removed."""
-        known = self._index.size
-        if known > self.size:
-            raise WalBroken(
-                "the index knows records that the log does not; remove `index/` to have it rebuilt"
-            )
-        spots = self._segments.locate() if known < self.size else {}
-        batch: list[tuple[int, dict[str, Any], tuple[Located, ...]]] = []
-        for number in range(known, self.size):
-            header = orjson.loads(entry(self._objects.get, number, self.size))
-            batch.append((number, header, tuple(spots.get(str(header["eid"]), ()))))
-            if len(batch) == 1000:
-                self._index.add(batch)
-                batch = []
-        if batch:
-            self._index.add(batch)
+    def _signed(self, note: bytes) -> Checkpoint | None:
+        if not note:
+            return None
+        try:
+            return parse(Verifier(self._signer.vkey).verify(note))
+        except NoteError as error:
+            raise ConfigurationError(
+                f"the log's checkpoint is not signed by the key in the vault ({error}); "
+                "restore `signing.key`, and keep `evidence.origin` as it was",
+                str(self._root),
+            ) from None
+
+    def _add_to_index(self, batch: Sequence[Kept], located: list[tuple[Located, ...]]) -> None:
+        """Add to the index. It is derived: when it cannot take these, a later seal or start catches up."""
+        try:
+            if self._index.size != batch[0].entry.index:
+                self._catch_up()
+            else:
+                self._index.add((k.entry.index, k.header, s) for k, s in zip(batch, located, strict=True))
+        except sqlite3.Error as error:
+            log.error("the index waits: %s", error)
+
+    def _catch_up(self) -> None:
+        fill_index(self._index, self._objects, self._root, self.size)
+
+
+def read_headers(objects: Objects, first: int, size: int) -> Iterator[tuple[int, bytes]]:
+    """Yield index and exact bytes of the records from ``first`` up to ``size``, reading each bundle once.
+
+    Raises:
+        Missing: a bundle cannot be read.
+    """
+    for number in range(first // WIDTH, (size + WIDTH - 1) // WIDTH):
+        width = min(size - number * WIDTH, WIDTH)
+        data = objects.get(entries_path(number, width)) or objects.get(entries_path(number))
+        if data is None:
+            raise Missing(f"`{entries_path(number, width)}` cannot be read")
+        for offset, raw in enumerate(decode_bundle(data)[:width]):
+            if number * WIDTH + offset >= first:
+                yield number * WIDTH + offset, raw
+
+
+def fill_index(index: Index, objects: Objects, root: Path, size: int) -> None:
+    """Add what the index lacks of the log's first ``size`` records; everything, if it is new."""
+    if index.size > size:
+        index.clear()  # it is about another log
+    first = index.size
+    if first == size:
+        return
+    folders: dict[str, None] = {}
+
+    def records() -> Iterator[tuple[int, dict[str, Any]]]:
+        for number, raw in read_headers(objects, first, size):
+            header = orjson.loads(raw)
+            folders[folder_of(header)] = None
+            yield number, header
+
+    def bodies() -> Iterator[tuple[str, Located]]:
+        for folder in folders:
+            yield from locate(root, folder)
+
+    index.fill(first, records(), bodies())

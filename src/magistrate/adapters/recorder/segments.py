@@ -2,98 +2,111 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.index import Located
-from magistrate.adapters.recorder.wal import Entry
-from magistrate.evidence.segment import encode_frame, frames
+from magistrate.adapters.recorder.writer import Kept
+from magistrate.evidence.segment import encode_frame, read_frame
 
 LARGEST_SEGMENT = 256 * 1024 * 1024
-MOST_OPEN = 64
 
 
-class _Open:
-    __slots__ = ("descriptor", "length", "path")
+class _Segment:
+    """A file that this process appends to, and how much of it is whole."""
 
-    def __init__(self, path: Path) -> None:
+    __slots__ = ("length", "name", "path")
+
+    def __init__(self, root: Path, path: Path) -> None:
         self.path = path
-        self.descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self.length = os.fstat(self.descriptor).st_size
+        self.name = str(path.relative_to(root))
+        self.length = 0
 
 
 class SegmentWriter:
-    """Appends ciphertexts; whatever a crash leaves twice is found by its first place and harmless."""
+    """Appends ciphertexts.
+
+    Each process begins files of its own, so a torn frame that a crash leaves stands at the end of a file and hides
+    nothing. A body that a crash leaves twice is the same bytes twice; either place is right.
+    """
 
     def __init__(self, root: Path, disk: Disk) -> None:
         self._root = root
         self._disk = disk
-        self._open: dict[str, _Open] = {}
+        self._segments: dict[str, _Segment] = {}
 
-    def write(self, entries: Sequence[Entry], headers: Sequence[dict[str, Any]]) -> list[tuple[Located, ...]]:
-        """Write the bodies of ``entries`` and sync them; return where each stands."""
+    def write(self, batch: Sequence[Kept]) -> list[tuple[Located, ...]]:
+        """Write the bodies of ``batch`` and sync them; return where each stands. Raises OSError."""
         pending: dict[str, list[bytes]] = {}
-        offsets: dict[str, int] = {}
+        ends: dict[str, int] = {}
         located: list[tuple[Located, ...]] = []
-        for entry, header in zip(entries, headers, strict=True):
-            folder = _folder(header)
+        for kept in batch:
+            if not kept.entry.bodies:
+                located.append(())
+                continue
+            folder = folder_of(kept.header)
+            segment = self._segment(folder)
+            frames = pending.setdefault(folder, [])
+            at = ends.get(folder, segment.length)
             spots = []
-            for part, ciphertext in entry.bodies:
-                segment = self._segment(folder)
-                name = str(segment.path.relative_to(self._root))
-                at = offsets.setdefault(folder, segment.length)
-                frame = encode_frame(str(header["eid"]), part, ciphertext)
-                spots.append(Located(part, name, at))
-                pending.setdefault(folder, []).append(frame)
-                offsets[folder] = at + len(frame)
+            for part, ciphertext in kept.entry.bodies:
+                frame = encode_frame(kept.header["eid"], part, ciphertext)
+                spots.append(Located(part, segment.name, at))
+                frames.append(frame)
+                at += len(frame)
+            ends[folder] = at
             located.append(tuple(spots))
-        for folder, parts in pending.items():
-            segment = self._open[folder]
-            self._disk.write(segment.descriptor, b"".join(parts))
-            self._disk.sync(segment.descriptor)
-            segment.length = os.fstat(segment.descriptor).st_size
-        while len(self._open) > MOST_OPEN:
-            _, oldest = self._open.popitem()
-            os.close(oldest.descriptor)
+        for folder, frames in pending.items():
+            self._append(folder, b"".join(frames))
         return located
 
-    def locate(self) -> dict[str, list[Located]]:
-        """Return where every body stands, by record id, from the segments alone."""
-        found: dict[str, list[Located]] = {}
-        for path in sorted((self._root / "body").rglob("*.seg")):
-            name = str(path.relative_to(self._root))
-            for frame in frames(path.read_bytes()):
-                found.setdefault(frame.eid, []).append(Located(frame.part, name, frame.offset))
-        return found
+    def _append(self, folder: str, data: bytes) -> None:
+        segment = self._segments[folder]
+        new = segment.length == 0
+        descriptor = os.open(segment.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            self._disk.write(descriptor, data)
+            self._disk.sync(descriptor)
+        except OSError:
+            # What is behind `length` now is not known: nobody writes behind it again.
+            del self._segments[folder]
+            raise
+        finally:
+            os.close(descriptor)
+        if new:
+            self._disk.sync_directory(segment.path.parent)
+        segment.length += len(data)
 
-    def close(self) -> None:
-        for segment in self._open.values():
-            os.close(segment.descriptor)
-        self._open.clear()
-
-    def _segment(self, folder: str) -> _Open:
-        segment = self._open.get(folder)
-        if segment is not None and segment.length < LARGEST_SEGMENT:
-            return segment
-        if segment is not None:
-            os.close(segment.descriptor)
-        directory = self._root / "body" / folder
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        numbers = sorted(int(path.stem) for path in directory.glob("*.seg"))
-        number = numbers[-1] if numbers else 0
-        path = directory / f"{number}.seg"
-        if segment is not None or (path.exists() and path.stat().st_size >= LARGEST_SEGMENT):
-            path = directory / f"{number + 1}.seg"
-        self._open[folder] = opened = _Open(path)
-        self._disk.sync_directory(directory)
-        return opened
+    def _segment(self, folder: str) -> _Segment:
+        segment = self._segments.get(folder)
+        if segment is None or segment.length >= LARGEST_SEGMENT:
+            directory = self._root / "body" / folder
+            self._disk.make_directories(directory)
+            number = max((int(path.stem) for path in directory.glob("*.seg")), default=-1) + 1
+            segment = _Segment(self._root, directory / f"{number}.seg")
+            self._segments[folder] = segment
+        return segment
 
 
-def _folder(header: dict[str, Any]) -> str:
-    day = time.strftime("%Y-%m-%d", time.gmtime(int(header["ts"]) // 1_000_000))
-    tenant = "".join(c if c.isalnum() or c in "-_" else "_" for c in str(header.get("tenant", "default")))[
-        :64
-    ]
-    return f"{tenant or 'default'}/{header.get('ret', {}).get('class', 'standard')}/{day}"
+def locate(root: Path, folder: str) -> Iterator[tuple[str, Located]]:
+    """Yield record id and place of every whole body in a folder, from the segments alone."""
+    for path in sorted((root / "body" / folder).glob("*.seg"), key=lambda path: int(path.stem)):
+        name = str(path.relative_to(root))
+        with path.open("rb") as file:
+            while True:
+                try:
+                    frame = read_frame(file)
+                except ValueError:
+                    break  # the end, or what a crash left behind it
+                yield frame.eid, Located(frame.part, name, frame.offset)
+
+
+def folder_of(header: dict[str, Any]) -> str:
+    """Return tenant, retention class and day as a path in which nothing but names can stand."""
+    day = time.strftime("%Y-%m-%d", time.gmtime(header["ts"] // 1_000_000))
+    tenant = "".join(
+        c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in str(header.get("tenant", ""))
+    )
+    return f"{tenant[:64] or 'default'}/{header['ret']['class']}/{day}"

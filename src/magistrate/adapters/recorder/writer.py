@@ -2,47 +2,84 @@
 
 import hashlib
 import os
+import re
+import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from magistrate.adapters.recorder.frames import Ack
 from magistrate.adapters.recorder.vault import Vault, quarter
-from magistrate.adapters.recorder.wal import Entry, WriteAheadLog, frame
-from magistrate.evidence.canonical import encode
+from magistrate.adapters.recorder.wal import Entry, WriteAheadLog
+from magistrate.evidence.canonical import LARGEST_INTEGER, encode
 from magistrate.evidence.draft import Draft
 from magistrate.evidence.merkle import leaf_hash
-from magistrate.evidence.seal import seal
+from magistrate.evidence.seal import LARGEST_BODY, seal
 
-REMEMBERED_IDS = 200_000
-"""Drafts handed over twice are recognised within this window; gateways hand over again within seconds."""
+REMEMBERED_IDS = 65_536
+"""Drafts handed over twice are recognised within this window: several times what a gateway may have waiting."""
 
-REMEMBERED_TRACES = 200_000
+REMEMBERED_TRACES = 65_536
+REMEMBERED_WRITERS = 4096
+MOST_BODIES = 32
+OWN_TYPES = frozenset({"shard.open", "shard.close", "heartbeat", "recovery"})
+"""What only the recorder itself can say."""
+
+_EID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_RETENTION = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
+_PART = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
+
+Value = TypeVar("Value")
 
 
-class Bounded(OrderedDict[str, Any]):
+class Bounded(OrderedDict[str, Value], Generic[Value]):
     """A mapping that forgets what was put in longest ago."""
 
     def __init__(self, limit: int) -> None:
         super().__init__()
         self._limit = limit
 
-    def remember(self, key: str, value: object) -> None:
+    def remember(self, key: str, value: Value) -> None:
         self[key] = value
+        self.move_to_end(key)
         if len(self) > self._limit:
             self.popitem(last=False)
 
 
 class Submission:
-    """A draft on its way in: from whom, and where to acknowledge it."""
+    """A draft on its way in: from whom, and where to acknowledge it. ``own`` marks the recorder's own notes."""
 
-    __slots__ = ("ack", "draft", "seq", "wid")
+    __slots__ = ("ack", "draft", "own", "seq", "wid")
 
-    def __init__(self, wid: str, seq: int, draft: Draft, ack: Callable[[Ack], None]) -> None:
+    def __init__(
+        self, wid: str, seq: int, draft: Draft, ack: Callable[[Ack], None], *, own: bool = False
+    ) -> None:
         self.wid = wid
         self.seq = seq
         self.draft = draft
         self.ack = ack
+        self.own = own
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A durable record on its way to the sealer. ``header`` is what ``entry.header`` spells."""
+
+    entry: Entry
+    header: dict[str, Any]
+
+
+class _Group:
+    """What a group would change; nothing of it counts before the group is durable."""
+
+    __slots__ = ("kept", "places", "previous", "sequence")
+
+    def __init__(self) -> None:
+        self.kept: list[Kept] = []
+        self.places: dict[str, tuple[int, bytes]] = {}
+        self.previous: dict[str, bytes] = {}
+        self.sequence: dict[str, int] = {}
 
 
 class Writer:
@@ -52,65 +89,73 @@ class Writer:
         self._log = log
         self._vault = vault
         self._wal = wal
-        self._seen = Bounded(REMEMBERED_IDS)
-        self._previous = Bounded(REMEMBERED_TRACES)
-        self._sequence = Bounded(1000)
+        self._places: Bounded[tuple[int, bytes]] = Bounded(REMEMBERED_IDS)
+        self._previous: Bounded[bytes] = Bounded(REMEMBERED_TRACES)
+        self._sequence: Bounded[int] = Bounded(REMEMBERED_WRITERS)
+        self._not_kept: Bounded[None] = Bounded(REMEMBERED_IDS)
         self.next_index = next_index
+        self.refused = 0
 
     def remember(self, index: int, header: dict[str, Any], raw: bytes) -> None:
         """Take note of a record that was written before this process began."""
-        self._seen.remember(str(header["eid"]), Ack(0, index, leaf_hash(raw)))
-        self._previous.remember(str(header.get("trace", "")), hashlib.sha256(raw).hexdigest())
+        self._places.remember(str(header["eid"]), (index, leaf_hash(raw)))
+        if header["trace"]:
+            self._previous.remember(str(header["trace"]), hashlib.sha256(raw).digest())
         self._sequence.remember(str(header["wid"]), int(header["wseq"]))
 
-    def write(self, group: list[Submission]) -> list[Entry]:
-        """Make ``group`` durable with one write and one sync, acknowledge it, and return the new records.
+    def knows_writer(self, wid: str) -> bool:
+        return wid in self._sequence
+
+    def resume_writer(self, wid: str, wseq: int) -> None:
+        """Go on counting the records of ``wid`` after ``wseq``."""
+        self._sequence.remember(wid, wseq)
+
+    def write(self, submissions: Sequence[Submission]) -> list[Kept]:
+        """Make the group durable with one write and one sync, acknowledge it, and return the new records.
+
+        A draft that is no record is refused by itself. When the disk or the vault has no room, the whole group is
+        refused and nothing has changed.
 
         Raises:
-            WalBroken: nothing is known about the device any more.
+            WalBroken: nothing is known about the device any more; nothing was acknowledged.
         """
-        entries: list[Entry] = []
-        promised: list[tuple[Submission, Ack]] = []
-        before = self.next_index
-        for submission in group:
-            eid = str(submission.draft.header.get("eid", ""))
-            known = self._seen.get(eid)
-            if known is not None:
-                promised.append((submission, Ack(submission.seq, known.index, known.leaf)))
-                continue
+        group = _Group()
+        promised: list[tuple[Submission, tuple[int, bytes]]] = []
+        for submission in submissions:
+            eid = submission.draft.header.get("eid")
+            place = self._places.get(eid) or group.places.get(eid) if isinstance(eid, str) else None
+            if place is None:
+                try:
+                    place = self._take(group, submission)
+                except (ValueError, sqlite3.Error) as error:
+                    self._refuse(submission, f"not a record: {error}")
+                    continue
+            promised.append((submission, place))
+        if group.kept:
             try:
-                entry = self._entry(submission)
-            except (ValueError, KeyError, TypeError) as error:
-                submission.ack(Ack(submission.seq, reason=f"not a record: {error}"))
-                continue
-            entries.append(entry)
-            ack = Ack(submission.seq, entry.index, leaf_hash(entry.header))
-            self._seen.remember(eid, ack)
-            promised.append((submission, ack))
-        if entries:
-            try:
-                self._wal.append(b"".join(map(frame, entries)))
-            except OSError as error:
-                # Nothing was added, so nothing of it may be remembered or referred to.
-                self._forget(group, entries, before)
-                for submission in group:
-                    submission.ack(Ack(submission.seq, reason=f"the evidence disk refuses: {error.strerror}"))
+                self._vault.settle()  # keys before what they encrypt
+                self._wal.append([kept.entry for kept in group.kept])
+            except (OSError, sqlite3.Error) as error:
+                reason = f"the evidence disk refuses: {getattr(error, 'strerror', None) or error}"
+                self._give_up(promised, group, reason)
                 return []
-        for submission, ack in promised:
-            submission.ack(ack)
-        return entries
+            self._commit(group)
+        for submission, (index, leaf) in promised:
+            submission.ack(Ack(submission.seq, index, leaf))
+        return group.kept
 
-    def _entry(self, submission: Submission) -> Entry:
-        draft = submission.draft
+    def _take(self, group: _Group, submission: Submission) -> tuple[int, bytes]:
+        draft, wid = submission.draft, submission.wid
+        check(draft, own=submission.own)
         header: dict[str, Any] = dict(draft.header)
-        eid, trace = str(header["eid"]), str(header["trace"])
-        retention = draft.retention
+        eid, trace = header["eid"], header["trace"]
+        lost = next((cause for cause in header.get("cause", ()) if cause in self._not_kept), None)
+        if lost is not None:
+            raise ValueError(f"its cause `{lost}` was refused")
         handle = self._vault.handle(draft.tenant, draft.subject) if draft.subject else ""
-        kid, key = self._vault.key_for(draft.tenant, handle, retention, quarter(int(header["ts"])))
-        metas: list[dict[str, object]] = []
-        bodies: list[tuple[str, bytes]] = []
-        for body in draft.bodies:
-            sealed = seal(
+        kid, key = self._vault.key_for(draft.tenant, handle, draft.retention, quarter(header["ts"]))
+        sealed = [
+            seal(
                 body.content,
                 key=key,
                 log=self._log,
@@ -121,34 +166,85 @@ class Writer:
                 salt=os.urandom(32),
                 nonce=os.urandom(12),
             )
-            metas.append(sealed.meta)
-            bodies.append((body.part, sealed.ciphertext))
-        wseq = self._sequence.get(submission.wid, 0) + 1
+            for body in draft.bodies
+        ]
+        wseq = (group.sequence.get(wid) or self._sequence.get(wid) or 0) + 1
+        previous = (group.previous.get(trace) or self._previous.get(trace, b"")) if trace else b""
         header |= {
             "log": self._log,
-            "wid": submission.wid,
+            "wid": wid,
             "wseq": wseq,
-            "prev": self._previous.get(trace, ""),
+            "prev": previous.hex(),
             "subj": handle,
-            "ret": {"class": retention},
-            "body": metas,
+            "ret": {"class": draft.retention},
+            "body": [one.meta for one in sealed],
         }
         raw = encode(header)
-        # Only now, when nothing can fail any more, do the counters move.
-        self._sequence.remember(submission.wid, wseq)
-        self._previous.remember(trace, hashlib.sha256(raw).hexdigest())
-        entry = Entry(self.next_index, raw, tuple(bodies))
-        self.next_index += 1
-        return entry
+        # Only now, when nothing of this draft can be refused any more, does it count for the drafts behind it.
+        bodies = tuple((body.part, one.ciphertext) for body, one in zip(draft.bodies, sealed, strict=True))
+        place = (self.next_index + len(group.kept), leaf_hash(raw))
+        group.kept.append(Kept(Entry(place[0], raw, bodies), header))
+        group.places[eid] = place
+        group.sequence[wid] = wseq
+        if trace:
+            group.previous[trace] = hashlib.sha256(raw).digest()
+        return place
 
-    def _forget(self, group: list[Submission], entries: list[Entry], before: int) -> None:
-        for submission in group:
-            known = self._seen.get(str(submission.draft.header.get("eid", "")))
-            if known is not None and known.index >= before:
-                del self._seen[str(submission.draft.header["eid"])]
-            self._previous.pop(str(submission.draft.header.get("trace", "")), None)
-            taken = self._sequence.get(submission.wid)
-            if taken is not None:
-                self._sequence[submission.wid] = taken - 1
-        del entries
-        self.next_index = before
+    def _commit(self, group: _Group) -> None:
+        self.next_index += len(group.kept)
+        for eid, place in group.places.items():
+            self._places.remember(eid, place)
+            self._not_kept.pop(eid, None)
+        for trace, previous in group.previous.items():
+            self._previous.remember(trace, previous)
+        for wid, wseq in group.sequence.items():
+            self._sequence.remember(wid, wseq)
+
+    def _give_up(
+        self, promised: list[tuple[Submission, tuple[int, bytes]]], group: _Group, reason: str
+    ) -> None:
+        self._vault.forget_unsettled()
+        for submission, (index, leaf) in promised:
+            if submission.draft.header["eid"] in group.places:
+                self._refuse(submission, reason)
+            else:
+                submission.ack(Ack(submission.seq, index, leaf))  # it has been durable before
+
+    def _refuse(self, submission: Submission, reason: str) -> None:
+        self.refused += 1
+        eid = submission.draft.header.get("eid")
+        if isinstance(eid, str) and len(eid) <= 64:
+            self._not_kept.remember(eid, None)
+        submission.ack(Ack(submission.seq, reason=reason[:500]))
+
+
+def check(draft: Draft, *, own: bool) -> None:
+    """Refuse what could not be kept, found or named in a path. Content is nobody's business here.
+
+    Raises:
+        ValueError: the draft is no record; the message says why and quotes no content.
+    """
+    header = draft.header
+    eid, trace, ts, kind = (header.get(name) for name in ("eid", "trace", "ts", "t"))
+    if not isinstance(eid, str) or not _EID.fullmatch(eid):
+        raise ValueError("`eid` is no UUID in lower case")
+    if not isinstance(trace, str) or len(trace) > 64:
+        raise ValueError("`trace` is no text of at most 64 characters")
+    if type(ts) is not int or not 0 <= ts <= LARGEST_INTEGER:
+        raise ValueError("`ts` is no time in microseconds")
+    if not isinstance(kind, str) or not isinstance(header.get("phase"), str):
+        raise ValueError("`t` and `phase` are no texts")
+    if kind in OWN_TYPES and not own:
+        raise ValueError(f"`t` is `{kind}`, which only the recorder says")
+    cause = header.get("cause", [])
+    if not isinstance(cause, list) or not all(isinstance(one, str) for one in cause):
+        raise ValueError("`cause` is no list of ids")
+    if not _RETENTION.fullmatch(draft.retention):
+        raise ValueError("the retention class is no name")
+    parts = {body.part for body in draft.bodies}
+    if len(draft.bodies) > MOST_BODIES or len(parts) != len(draft.bodies):
+        raise ValueError(f"more than {MOST_BODIES} bodies, or two of one name")
+    if not all(map(_PART.fullmatch, parts)):
+        raise ValueError("a body's part is no name")
+    if any(len(body.content) > LARGEST_BODY for body in draft.bodies):
+        raise ValueError(f"a body has more than {LARGEST_BODY} bytes")

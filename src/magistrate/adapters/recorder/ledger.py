@@ -1,0 +1,307 @@
+"""The ledger: everything that one recorder owns on disk, from the lock on the directory to the last checkpoint.
+
+It knows no socket. `write` and `seal` may run in two threads: one writes, one seals.
+"""
+
+import fcntl
+import logging
+import os
+import sqlite3
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from magistrate.adapters.host import SystemIds
+from magistrate.adapters.recorder.disk import Disk
+from magistrate.adapters.recorder.frames import Ack
+from magistrate.adapters.recorder.index import open_index
+from magistrate.adapters.recorder.sealer import Sealer
+from magistrate.adapters.recorder.vault import Vault, secret_file
+from magistrate.adapters.recorder.wal import Entry, WalBroken, WriteAheadLog
+from magistrate.adapters.recorder.writer import Kept, Submission, Writer
+from magistrate.evidence.draft import Draft
+from magistrate.evidence.note import NoteError, Signer, Verifier
+from magistrate.evidence.ports import Register
+from magistrate.evidence.tiles import Missing
+from magistrate.exchange.errors import ConfigurationError
+
+RECENT = 32_768
+"""So many records are read again at the start, for their ids, traces and open calls. More than gateways may have waiting."""
+
+RESERVE_BYTES = 16 * 1024 * 1024
+"""Kept free for the start after a full disk: sealing what was recovered, and the record that says so."""
+
+MOST_NAMED = 100
+
+log = logging.getLogger("magistrate.recorder")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where everything stands. ``origin`` empty: the log's own, or a new random one."""
+
+    evidence: Path
+    vault: Path
+    socket: Path
+    origin: str = ""
+    heartbeat_s: float = 10.0
+
+
+class Ledger:
+    """Opened means recovered: every durable record is sealed, and what was found is on record.
+
+    Raises:
+        ConfigurationError: another recorder is at work here, a key file or the register is missing or damaged, or there
+            is no room to recover.
+        WalBroken: the disk does not hold what was signed or acknowledged.
+    """
+
+    def __init__(
+        self, settings: Settings, disk: Disk | None = None, register: Register | None = None
+    ) -> None:
+        self._root = settings.evidence
+        self._disk = disk or Disk()
+        self._disk.make_directories(self._root)
+        self._lock = _only_one(self._root / "recorder.lock")
+        self._ids = SystemIds()
+        self._wid = f"recorder-{self._ids.record()}"
+        self._seq = 0
+        self._unsealed: list[Kept] = []
+        self._unsealed_bytes = 0
+        self._unsealed_lock = threading.Lock()
+        self._clean_stop = self._root / "stopped-cleanly"
+        self._reserve = self._root / "reserve"
+        try:
+            self._vault = Vault(settings.vault)
+            signer = self._signer(settings)
+            self._index = open_index(self._root / "index" / "records.db")
+            self._sealer = Sealer(self._root, signer, self._index, self._disk, register)
+            self._wal = WriteAheadLog(self._root / "wal", self._disk)
+            self._writer = self._recover(signer.name)
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    @property
+    def size(self) -> int:
+        """How many records the newest checkpoint covers."""
+        return self._sealer.size
+
+    @property
+    def unsealed_bytes(self) -> int:
+        """How much memory durable records take that are not sealed yet."""
+        return self._unsealed_bytes
+
+    def write(self, group: list[Submission]) -> None:
+        """Make a group durable and acknowledge it.
+
+        Raises:
+            WalBroken: the disk can no longer be trusted; nothing of the group was acknowledged.
+        """
+        kept = self._writer.write(group)
+        if not kept:
+            return
+        weight = sum(one.entry.weight for one in kept)
+        with self._unsealed_lock:
+            self._unsealed += kept
+            self._unsealed_bytes += weight
+        if self._wal.full:
+            self._wal.open(self._writer.next_index)
+
+    def seal(self) -> None:
+        """Seal what is durable and not sealed yet, and drop write-ahead files that are no longer needed.
+
+        Raises:
+            OSError, sqlite3.Error: the disk refuses; the records stay durable and first in line.
+            WalBroken: another recorder signed for this log, or the tree on disk is damaged.
+        """
+        with self._unsealed_lock:
+            batch, self._unsealed = self._unsealed, []
+        if not batch:
+            return
+        try:
+            self._sealer.seal(batch)
+        except (OSError, sqlite3.Error):
+            with self._unsealed_lock:
+                self._unsealed = batch + self._unsealed
+            raise
+        except Missing as missing:
+            raise WalBroken(f"the tree on disk is damaged: {missing}") from missing
+        with self._unsealed_lock:
+            self._unsealed_bytes -= sum(one.entry.weight for one in batch)
+        self._wal.remove_sealed(self._sealer.size)
+
+    def heartbeat(self) -> Submission:
+        """Return the record that tells silence from absence."""
+        return self._note("heartbeat", {"records": self._writer.next_index, "refused": self._writer.refused})
+
+    def greet(self, wid: str, last_index: int) -> None:
+        """Prepare for records of writer ``wid``, whose newest acknowledged record stands at ``last_index`` (-1: none).
+
+        A writer that this process does not remember goes on counting where the log says it stopped.
+        """
+        if last_index < 0 or self._writer.knows_writer(wid):
+            return
+        for index, raw in self._sealer.headers_backwards(self._sealer.size):
+            header = orjson.loads(raw)
+            if header["wid"] == wid:
+                self._writer.resume_writer(wid, header["wseq"])
+                return
+            if index < last_index:
+                return
+
+    def close(self, *, clean: bool) -> None:
+        """Let go of everything. ``clean`` says that all is sealed, so that the next start need not look for losses."""
+        if clean:
+            self._disk.put(self._clean_stop, b"")
+        self._wal.close()
+        self._sealer.close()
+        self._index.close()
+        self._vault.close()
+        os.close(self._lock)
+
+    # --- beginning
+
+    def _signer(self, settings: Settings) -> Signer:
+        vkey = self._root / "log.vkey"
+        known = vkey.read_text(encoding="ascii").strip() if vkey.exists() else ""
+        try:
+            origin = settings.origin or (
+                Verifier(known).name if known else f"magistrate.local/{os.urandom(4).hex()}"
+            )
+            key = settings.vault / "signing.key"
+            signer = Signer(origin, secret_file(key, create=not known))
+        except NoteError as error:
+            raise ConfigurationError(str(error), str(vkey)) from None
+        if known and known != signer.vkey:
+            raise ConfigurationError(
+                f"this log belongs to `{known.partition('+')[0]}` and its key; "
+                "keep `evidence.origin` and the vault's `signing.key`, or begin a log elsewhere",
+                str(vkey),
+            )
+        if not known:
+            self._disk.put(vkey, signer.vkey.encode() + b"\n", mode=0o644)
+        return signer
+
+    def _recover(self, origin: str) -> Writer:
+        clean = self._clean_stop.exists()
+        self._disk.remove(self._clean_stop)
+        self._disk.sync_directory(self._root)
+        try:
+            return self._recovered(origin, clean=clean)
+        except (OSError, sqlite3.Error) as error:
+            if not self._reserve.exists():
+                raise ConfigurationError(
+                    f"the disk refuses to recover the log ({error})", str(self._root)
+                ) from error
+            log.warning("no room to recover: the reserve is given up")
+            self._disk.remove(self._reserve)
+        try:
+            return self._recovered(origin, clean=clean)
+        except (OSError, sqlite3.Error) as error:
+            raise ConfigurationError(
+                f"no room to recover the log ({error}); free some and start again", str(self._root)
+            ) from error
+
+    def _recovered(self, origin: str, *, clean: bool) -> Writer:
+        self._sealer.recover()
+        first = self._sealer.size
+        entries, torn = self._wal.replay(first)
+        pending = [Kept(entry, orjson.loads(entry.header)) for entry in entries]
+        writer = Writer(origin, self._vault, self._wal, first + len(entries))
+        dangling = self._remember(writer, pending)
+        # Sealed before anything is acknowledged again: that a record can be read back from the write-ahead log does not
+        # mean that its sync ever succeeded, and a gateway that hands it over again is told that it is durable.
+        self._sealer.seal(pending)
+        self._wal.remove_sealed(self._sealer.size)
+        self._wal.open(writer.next_index)
+        if writer.next_index == 0:
+            note = self._note("shard.open", {"origin": origin})
+        elif clean:
+            self._keep_reserve()
+            return writer
+        else:
+            facts = {"records": len(entries), "torn_bytes": torn, "open_calls": len(dangling)}
+            log.warning(
+                "recovered %d records that were not sealed yet, cut %d bytes of a torn write, %d calls were open",
+                len(entries),
+                torn,
+                len(dangling),
+            )
+            note = self._note("recovery", {**facts, "calls": dangling[:MOST_NAMED]})
+        answers: list[Ack] = []
+        note.ack = answers.append
+        self._unsealed = writer.write([note])
+        if not self._unsealed:
+            raise OSError(0, answers[0].reason)
+        self._keep_reserve()
+        return writer
+
+    def _remember(self, writer: Writer, pending: list[Kept]) -> list[str]:
+        """Tell the writer of recent records; return the calls among them that were opened and never closed."""
+        opened: dict[str, None] = {}
+        for index, raw in self._sealer.headers(max(0, self._sealer.size - RECENT)):
+            _follow(writer, opened, index, orjson.loads(raw), raw)
+        for kept in pending:
+            _follow(writer, opened, kept.entry.index, kept.header, kept.entry.header)
+        return list(opened)
+
+    def _note(self, kind: str, facts: dict[str, object]) -> Submission:
+        self._seq += 1
+        header: dict[str, object] = {
+            "v": 1,
+            "eid": self._ids.record(),
+            "t": kind,
+            "phase": "note",
+            "ts": time.time_ns() // 1000,
+            "clk": {"src": "system"},
+            "trace": "",
+            "parent": "",
+            "tenant": "default",
+            "app": "magistrate",
+            "actor": {"kind": "recorder", "handle": ""},
+            "ext": facts,
+        }
+        return Submission(self._wid, self._seq, Draft(header), lambda _ack: None, own=True)
+
+    def _keep_reserve(self) -> None:
+        if self._reserve.exists():
+            return
+        descriptor = os.open(self._reserve, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
+        except OSError as error:
+            log.warning("no reserve could be set aside for a full disk: %s", error.strerror)
+            self._reserve.unlink()
+        finally:
+            os.close(descriptor)
+
+
+def _follow(writer: Writer, opened: dict[str, None], index: int, header: dict[str, Any], raw: bytes) -> None:
+    writer.remember(index, header, raw)
+    if header["phase"] == "intent":
+        opened[header["eid"]] = None
+    for cause in header.get("cause", ()):
+        opened.pop(cause, None)
+    if header["t"] == "recovery":
+        for call in header["ext"]["calls"]:
+            opened.pop(call, None)  # told before
+
+
+def _only_one(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise ConfigurationError(
+            "another recorder is at work here; stop it first", str(path.parent)
+        ) from None
+    return descriptor
+
+
+__all__ = ["Entry", "Ledger", "Settings"]
