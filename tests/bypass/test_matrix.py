@@ -14,8 +14,8 @@ import msgspec
 import pytest
 
 from magistrate.wire.routes import ROUTES, match
+from tests.lines.world import Script, Upstream, World
 
-from ..lines.world import Script, Upstream, World
 from .examples import ANSWERS, PNG, REQUESTS, STREAMS, spell_stream
 
 ROOT = Path(__file__).parents[2]
