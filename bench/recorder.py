@@ -24,11 +24,12 @@ from magistrate.adapters.recorder.client import RecorderClient
 from magistrate.evidence.draft import Body, Draft
 from magistrate.exchange.errors import EvidenceUnavailable
 
-WORDS = (
-    "the model shall answer only what policy allows and every judgement is on record because nobody has to trust us "
-    "invoice patient account quarter revenue contract delivery please summarise following conversation between agent "
-    "customer who asked whether refund could be issued before shipping date although order number was not found"
-).split()
+PROSE = """
+    the model shall answer only what policy allows and every judgement is on record because nobody has to trust us
+    invoice patient account quarter revenue contract delivery please summarise following conversation between agent
+    customer who asked whether refund could be issued before shipping date although order number was not found
+"""
+WORDS = PROSE.split()
 TICKS = os.sysconf("SC_CLK_TCK")
 ids = SystemIds()
 
@@ -75,8 +76,10 @@ class Recorder:
         self.data = directory / "data"
         self.socket = directory / "recorder.sock"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "magistrate.adapters.recorder", "--data", str(self.data)]
-            + ["--socket", str(self.socket)],
+            [
+                *(sys.executable, "-m", "magistrate.adapters.recorder"),
+                *("--data", str(self.data), "--socket", str(self.socket)),
+            ],
             stdout=subprocess.PIPE,
             stderr=None if os.environ.get("BENCH_VERBOSE") else subprocess.DEVNULL,
             text=True,
@@ -108,7 +111,7 @@ async def open_loop(client: RecorderClient, body: Callable[[int], bytes], rate: 
     acks: list[float] = []
     refused = 0
 
-    async def one(number: int, due: float) -> None:
+    async def one(number: int) -> None:
         nonlocal refused
         prepared = draft(body(number), number)
         # The first step of `append` runs until it waits: that is the hand-off.
@@ -136,7 +139,7 @@ async def open_loop(client: RecorderClient, body: Callable[[int], bytes], rate: 
         wait = due - time.perf_counter()
         if wait > 0:
             await asyncio.sleep(wait)
-        tasks.append(asyncio.ensure_future(one(number, due)))
+        tasks.append(asyncio.ensure_future(one(number)))
         if len(tasks) > 5000:
             await asyncio.gather(*tasks)
             tasks = []
@@ -156,7 +159,7 @@ async def open_loop(client: RecorderClient, body: Callable[[int], bytes], rate: 
 def _rest(waiting, pending) -> Awaitable[object]:  # the continuation of a coroutine that was started by hand
     class Rest:
         def __await__(self):
-            pending._asyncio_future_blocking = True
+            pending._asyncio_future_blocking = True  # noqa: SLF001  because this is how a future is awaited by hand
             yield pending
             return (yield from waiting)
 

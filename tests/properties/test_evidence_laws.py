@@ -179,12 +179,12 @@ ANYTHING = st.recursive(
 @given(st.dictionaries(st.text(max_size=3), ANYTHING, max_size=4))
 def test_anything_else_is_refused_with_its_place(header: dict[str, Any]) -> None:
     """A header is encoded as JCS spells it, or refused as ValueError: never as something in between."""
+    problem = ""
     try:
         data = encode(header)
     except ValueError as error:
-        assert "`" in str(error)
-        return
-    assert data == rfc8785.dumps(header)
+        problem = str(error)
+    assert "`" in problem if problem else data == rfc8785.dumps(header)
 
 
 @given(st.binary(max_size=60) | st.text(max_size=40).map(str.encode))

@@ -89,7 +89,7 @@ async def serve_gateway(config: Config, *, local_model: bool, ready: Callable[[]
     ready()
     await stop.wait()
     await gateway.drain(DRAIN_S)
-    server.stop()
+    server.stop()  # type: ignore[no-untyped-call]  # because granian leaves it unannotated
     for task in tasks[1:]:
         task.cancel()
     await asyncio.wait(tasks, timeout=5)

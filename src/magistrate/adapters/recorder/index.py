@@ -30,15 +30,17 @@ CREATE TABLE IF NOT EXISTS bodies (
     PRIMARY KEY (idx, part)) WITHOUT ROWID;
 """
 _INTERNED = ("type", "phase", "app", "model", "endpoint", "verdict", "ending", "rules", "labels", "bundle")
-_SELECT = (
-    "SELECT idx, eid, trace, ts, "
-    + ", ".join(
-        "subject" if name == "subject" else f"(SELECT text FROM texts WHERE id = {name})"
-        for name in ("type", "phase", "subject", *_INTERNED[2:])
-    )
-    + ", call FROM records"
+_SPELLED = "(SELECT text FROM texts WHERE id = {})"
+_SELECTED = (
+    "subject" if name == "subject" else _SPELLED.format(name)
+    for name in (*_INTERNED[:2], "subject", *_INTERNED[2:])
 )
-_INSERT = f"INSERT OR REPLACE INTO records VALUES ({', '.join('?' * 16)})"
+_SELECT = f"SELECT idx, eid, trace, ts, {', '.join(_SELECTED)}, call FROM records"  # noqa: S608  because it joins constants; values are always parameters
+_INSERT = f"INSERT OR REPLACE INTO records VALUES ({', '.join('?' * 16)})"  # noqa: S608  because it joins question marks
+_LISTS_WITH = (
+    "SELECT id FROM texts WHERE text LIKE '[%' AND json_valid(text)"
+    " AND EXISTS (SELECT 1 FROM json_each(text) WHERE value = ?)"
+)
 FORMAT = 2
 REMEMBERED_TEXTS = 20_000
 
@@ -118,8 +120,7 @@ class Index:
             rows, places = [], []
             for index, header, located in records:
                 rows.append(self._columns(index, header))
-                for body in located:
-                    places.append((index, self._intern(body.part), self._intern(body.segment), body.at))
+                places += [(index, self._intern(b.part), self._intern(b.segment), b.at) for b in located]
             self._database.executemany(_INSERT, rows)
             self._database.executemany("INSERT OR REPLACE INTO bodies VALUES (?, ?, ?, ?)", places)
 
@@ -259,7 +260,7 @@ def _conditions(query: SearchQuery) -> tuple[list[str], list[object]]:
     for column in ("app", "model", "endpoint", "verdict"):
         wanted = getattr(query, column)
         if wanted:
-            conditions.append(f"{column} = (SELECT id FROM texts WHERE text = ?)")
+            conditions.append(f"{column} = (SELECT id FROM texts WHERE text = ?)")  # noqa: S608  because the column is one of four constants
             values.append(wanted)
     if query.policy:
         conditions.append("bundle IN (SELECT id FROM texts WHERE text LIKE ? ESCAPE '\\')")
@@ -267,10 +268,7 @@ def _conditions(query: SearchQuery) -> tuple[list[str], list[object]]:
     for column, wanted in (("rules", query.rule), ("labels", query.label)):
         if wanted:
             # The inner question runs over the distinct lists, which are few, not over the records.
-            conditions.append(
-                f"{column} IN (SELECT id FROM texts WHERE text LIKE '[%' AND json_valid(text)"
-                " AND EXISTS (SELECT 1 FROM json_each(text) WHERE value = ?))"
-            )
+            conditions.append(f"{column} IN ({_LISTS_WITH})")
             values.append(wanted)
     for operator, moment in ((">=", query.since_us), ("<", query.until_us)):
         if moment is not None:

@@ -233,7 +233,7 @@ def check(draft: Draft, *, own: bool) -> None:
     if type(ts) is not int or not 0 <= ts <= LARGEST_INTEGER:
         raise ValueError("`ts` is no time in microseconds")
     if not isinstance(kind, str) or not isinstance(header.get("phase"), str):
-        raise ValueError("`t` and `phase` are no texts")
+        raise ValueError("`t` and `phase` are no texts")  # noqa: TRY004  because a draft is refused for its value, whatever is wrong with it
     if kind in OWN_TYPES and not own:
         raise ValueError(f"`t` is `{kind}`, which only the recorder says")
     cause = header.get("cause", [])

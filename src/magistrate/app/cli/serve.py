@@ -10,6 +10,7 @@ import orjson
 import typer
 from rich.console import Console
 
+from magistrate.adapters.upstreams.local_model import INSTALL, MODEL, installed
 from magistrate.app.bundles import PolicySource
 from magistrate.app.config import Config, load
 from magistrate.app.first_start import Credentials, first_credentials, prepare_data
@@ -106,9 +107,7 @@ def _welcome(
 ) -> None:
     out = Console(highlight=False, soft_wrap=True)
     base = f"http{'s' if config.tls else ''}://{config.listen}"
-    model = (
-        "local/smollm2" if local_model else next((m.name for p in config.providers for m in p.models), "m")
-    )
+    model = MODEL if local_model else next((m.name for p in config.providers for m in p.models), "m")
     model = model.replace("*", "demo")
     out.print(f"[bold]magistrate[/bold] is judging calls at [bold]{base}[/bold]")
     out.print(f"  configuration  {path or 'the embedded default (`magistrate init` writes files to change)'}")
@@ -134,9 +133,5 @@ def _welcome(
 
 
 def _require_local_model() -> None:
-    try:
-        import llama_cpp  # noqa: F401, PLC0415  because the extra is optional and this is where its absence is told
-    except ImportError:
-        raise ConfigurationError(
-            "the local model is not installed; `make local-model` installs it (it compiles for minutes)"
-        ) from None
+    if not installed():
+        raise ConfigurationError(INSTALL)
