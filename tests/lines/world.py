@@ -210,6 +210,9 @@ class Upstream:
         self.answers.append(answer)
         return answer
 
+    async def aclose(self) -> None:
+        """Nothing is held."""
+
     def sent(self, index: int = -1) -> Any:
         return msgspec.json.decode(self.calls[index][1].body)
 

@@ -93,6 +93,7 @@ async def serve_gateway(config: Config, *, local_model: bool, ready: Callable[[]
     for task in tasks[1:]:
         task.cancel()
     await asyncio.wait(tasks, timeout=5)
+    await line.upstream.aclose()
     await recorder.close()
 
 
