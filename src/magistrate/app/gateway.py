@@ -56,11 +56,13 @@ async def serve_gateway(config: Config, *, with_local_model: bool, ready: Callab
     require_free(config.listen, "listen")
     source = PolicySource(config.policies_dir)
     bundle = source.load()
+    # Before the keys are read, because a snapshot of them ages while a model loads.
+    engine = await asyncio.to_thread(local_model.Engine.start) if with_local_model else None
     keys = LiveKeys(config.state_db)
     recorder = RecorderClient(config.run_dir / "recorder.sock", wid=SystemIds().record())
     await recorder.connect()
-    line = _line(config, bundle, keys, recorder, with_local_model=with_local_model)
-    gateway = Gateway(line, ready=recorder.problem)
+    line = _line(config, bundle, keys, recorder, engine)
+    gateway = Gateway(line, ready=lambda: recorder.problem() or keys.problem())
     await _announce_policy(gateway, config, bundle)
     host, port = split_address(config.listen)
     server = Server(
@@ -104,9 +106,13 @@ async def serve_gateway(config: Config, *, with_local_model: bool, ready: Callab
 
 
 def _line(
-    config: Config, bundle: Bundle, keys: LiveKeys, recorder: RecorderClient, *, with_local_model: bool
+    config: Config,
+    bundle: Bundle,
+    keys: LiveKeys,
+    recorder: RecorderClient,
+    engine: local_model.Engine | None,
 ) -> Line:
-    endpoints = catalogue(config) + ((local_model.ENDPOINT,) if with_local_model else ())
+    endpoints = catalogue(config) + ((local_model.ENDPOINT,) if engine else ())
     return Line(
         clock=SystemClock(),
         ids=SystemIds(),
@@ -117,7 +123,7 @@ def _line(
         bundle=bundle,
         catalogue=Catalogue(endpoints),
         evidence=recorder,
-        upstream=_upstream(config, with_local_model=with_local_model),
+        upstream=_upstream(config, engine),
         telemetry=TelemetrySender(config.run_dir / "telemetry.sock"),
         token_key=_token_key(config),
         mode=config.mode,
@@ -125,7 +131,7 @@ def _line(
     )
 
 
-def _upstream(config: Config, *, with_local_model: bool) -> Upstream:
+def _upstream(config: Config, engine: local_model.Engine | None) -> Upstream:
     http = HttpUpstream(
         {
             provider.name: Access(
@@ -142,8 +148,8 @@ def _upstream(config: Config, *, with_local_model: bool) -> Upstream:
     by_provider: dict[str, Upstream] = {
         provider.name: Simulator() if provider.api == "simulator" else http for provider in config.providers
     }
-    if with_local_model:
-        by_provider[local_model.PROVIDER] = local_model.LocalModel()
+    if engine is not None:
+        by_provider[local_model.PROVIDER] = local_model.LocalModel(engine)
     return Switch(by_provider)
 
 
