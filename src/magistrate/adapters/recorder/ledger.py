@@ -110,7 +110,10 @@ class Ledger:
             self._unsealed += kept
             self._unsealed_bytes += weight
         if self._wal.full:
-            self._wal.open(self._writer.next_index)
+            try:
+                self._wal.open(self._writer.next_index)
+            except OSError as error:
+                log.error("the next write-ahead file waits for room: %s", error.strerror)
 
     def seal(self) -> None:
         """Seal what is durable and not sealed yet, and drop write-ahead files that are no longer needed.
@@ -238,6 +241,7 @@ class Ledger:
         self._unsealed = writer.write([note])
         if not self._unsealed:
             raise OSError(0, answers[0].reason)
+        self._unsealed_bytes = sum(one.entry.weight for one in self._unsealed)
         self._keep_reserve()
         return writer
 
