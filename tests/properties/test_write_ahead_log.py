@@ -25,7 +25,11 @@ def small_log() -> Iterator[Path]:
 
 
 def entries(first: int, sizes: list[int]) -> list[Entry]:
-    return [Entry(first + n, b"h" * size, (("request", b"c" * size),)) for n, size in enumerate(sizes)]
+    """Records that differ in their last byte, as ciphertexts do: no old group ends like a new one, or like zeros."""
+    return [
+        Entry(n, b"h" * size, (("request", b"c" * size + bytes([n % 255 + 1])),))
+        for n, size in enumerate(sizes, first)
+    ]
 
 
 def newest(directory: Path) -> Path:
