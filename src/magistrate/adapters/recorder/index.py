@@ -91,6 +91,8 @@ class SearchQuery(msgspec.Struct, frozen=True):
     since_us: int | None = None
     until_us: int | None = None
     limit: int = 100
+    heartbeats: bool = False
+    """Whether the records that only say that the recorder lives are wanted too."""
 
 
 class Index:
@@ -251,6 +253,8 @@ def open_index(path: Path) -> Index:
 def _conditions(query: SearchQuery) -> tuple[list[str], list[object]]:
     conditions: list[str] = []
     values: list[object] = []
+    if not query.heartbeats:
+        conditions.append("type NOT IN (SELECT id FROM texts WHERE text = 'heartbeat')")
     if query.trace:
         conditions.append("trace = ?")
         values.append(_packed(query.trace))

@@ -12,7 +12,6 @@ import orjson
 import typer
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 from rich.tree import Tree
 
 from magistrate.adapters.recorder.reader import EvidenceReader, Row, SearchQuery, open_evidence
@@ -152,6 +151,9 @@ def search(
     ] = "",
     until: Annotated[str, typer.Option(help="Until when; same forms.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=100_000)] = 50,
+    heartbeats: Annotated[
+        bool, typer.Option("--heartbeats", help="Show the recorder's heartbeats too.")
+    ] = False,
     config: ConfigOption = None,
     data: DataOption = None,
     json: JsonOption = False,
@@ -171,29 +173,17 @@ def search(
         since_us=moment(since) if since else None,
         until_us=moment(until) if until else None,
         limit=limit,
+        heartbeats=heartbeats,
     )
     rows = reader.search(query)
     if json:
         _print_json([msgspec.to_builtins(row) for row in rows])
         return
-    table = Table(box=None, header_style="dim")
-    for name in ("time", "record", "phase", "user", "model", "verdict", "ending", "rules", "labels"):
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        colour = _COLOURS.get(row.verdict, "dim")
-        table.add_row(
-            _when(row.ts_us),
-            row.call,
-            row.phase if row.type.startswith("llm.") else row.type,
-            row.subject,
-            row.model,
-            f"[{colour}]{row.verdict}[/{colour}]" if row.verdict else "",
-            row.ending,
-            ", ".join(row.rules),
-            ", ".join(row.labels),
-        )
-    console = Console(highlight=False)
-    console.print(table if rows else "no record matches; records are found a second after they are made")
+    console = Console(highlight=False, soft_wrap=True)
+    if not rows:
+        console.print("no record matches; records are found a second after they are made")
+    for call in _calls(rows):
+        _told_call(console, call)
 
 
 @app.command()
@@ -257,6 +247,33 @@ def _rows(reader: EvidenceReader, record: str) -> list[Row]:
     if len(calls) > 1:
         raise typer.BadParameter(f"`{record}` is the beginning of {len(calls)} records; write more of it")
     return rows
+
+
+def _calls(rows: list[Row]) -> list[list[Row]]:
+    """Return the records of each call together, intent first, in the order of ``rows``."""
+    calls: dict[str, list[Row]] = {}
+    for row in rows:
+        calls.setdefault(row.call, []).append(row)
+    return [sorted(call, key=lambda row: row.index) for call in calls.values()]
+
+
+def _told_call(console: Console, call: list[Row]) -> None:
+    first, last = call[0], call[-1]
+    when = _when(first.ts_us)
+    if not first.type.startswith("llm."):
+        console.print(f"[dim]{when}  {first.eid}  {first.type}[/dim]")
+        return
+    colour = _COLOURS.get(first.verdict, "dim")
+    ending = "" if first.ending or first is last else f" → {last.ending}"
+    console.print(f"{when}  {first.call}  [{colour}]{first.verdict or '?'}[/{colour}]{ending or last.ending}")
+    labels = sorted({label for row in call for label in row.labels})
+    # Ancestors are implied: what brings `pii.email` brings `pii`.
+    shown = [label for label in labels if not any(other.startswith(label + ".") for other in labels)]
+    rules = dict.fromkeys(rule for row in call for rule in row.rules)
+    console.print(
+        f"    {first.subject or '?'} → {first.model or '?'}  {', '.join(rules)}", markup=False, end=""
+    )
+    console.print(f"  ({', '.join(shown)})" if shown else "", markup=False)
 
 
 def _record(reader: EvidenceReader, row: Row, *, content: bool) -> dict[str, Any]:
