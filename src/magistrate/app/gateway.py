@@ -114,6 +114,7 @@ def _line(
         telemetry=TelemetrySender(config.run_dir / "telemetry.sock"),
         token_key=_token_key(config),
         mode=config.mode,
+        retention=config.evidence.retention.schedule(),
         limits=Limits(request_bytes=config.limits.body_bytes, answer_bytes=config.limits.answer_bytes),
     )
 
@@ -199,7 +200,7 @@ async def _announce_policy(gateway: Gateway, config: Config, bundle: Bundle) -> 
     }
     body = Body("bundle", "application/json", orjson.dumps({k: v.decode() for k, v in bundle.files.items()}))
     try:
-        await line.evidence.append(Draft(header, (body,)))
+        await line.evidence.append(Draft(header, (body,), retention=line.retention.default))
     except EvidenceUnavailable as error:
         log.error("policies did not change: the change could not be recorded (%s)", error)
         return

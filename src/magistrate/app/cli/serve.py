@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import orjson
 import typer
 from rich.console import Console
@@ -79,6 +80,9 @@ def _children(config: Config, path: Path | None, *, local_model: bool) -> list[C
         str(config.run_dir.resolve() / "recorder.sock"),
         "--origin",
         config.evidence.origin,
+        "--retention",
+        msgspec.json.encode(config.evidence.retention.schedule()).decode(),
+        *(["--root-key", str(config.root_key.resolve())] if config.root_key else []),
     )
     gateway = command(
         "magistrate.app.processes", "gateway", *shared, *(["--local-model"] if local_model else [])
