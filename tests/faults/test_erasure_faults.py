@@ -240,7 +240,22 @@ def test_a_binding_class_outlives_a_request_and_says_so(tmp_path: Path) -> None:
         assert custody.bodies(trade.header["eid"]) == {"request": b"buy"}
         assert custody.bodies(chat.header["eid"]) == {}
         assert custody.ledger.vault.find_handle("default", "grace@hopper.org")
+        again = custody.erase()
+        assert again.outcome is Outcome.NO
+        assert "binds the rest" in again.says
+        assert len(custody.records("erasure.order")) == 1
         assert custody.verified().verdict is Verdict.VALID
+
+
+@pytest.mark.requirement("A4")
+def test_an_administrator_cannot_unbind_a_class(tmp_path: Path) -> None:
+    """What a start was once told to keep is kept, whatever later starts are told; the attempt is on record."""
+    with opened(tmp_path, Schedule(binding=("hipaa",))) as custody:
+        custody.write(draft(retention="hipaa"))
+    with opened(tmp_path, Schedule(binding=())) as custody:
+        assert custody.erase().outcome is Outcome.NO
+        (change,) = custody.records("retention.change")[-1]["ext"]["changes"]
+    assert change == {"class": "hipaa", "binding": False, "refused": True}
 
 
 @pytest.mark.requirement("A4", "A6")

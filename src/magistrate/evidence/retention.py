@@ -50,18 +50,41 @@ class Schedule(msgspec.Struct, frozen=True):
         days = self.days[name]
         return {"class": name, "days": days, "until": now_us + days * DAY_US}
 
-    def lengthened_by(self, kept: Mapping[str, int]) -> tuple["Schedule", list[dict[str, object]]]:
+    def strengthened_by(self, kept: "Promised") -> tuple["Schedule", list[dict[str, object]]]:
         """Return the schedule in force where ``kept`` was in force before, and what that changes or refuses to change.
 
-        The longer of two always stands; a class that is configured no more stays as it was.
+        The longer of two always stands; a class that is configured no more stays as it was; what binds goes on binding.
         """
         changes: list[dict[str, object]] = [
-            {"class": name, "from": kept.get(name, 0), "to": days, "refused": days < kept.get(name, 0)}
+            {
+                "class": name,
+                "from": kept.days.get(name, 0),
+                "to": days,
+                "refused": days < kept.days.get(name, 0),
+            }
             for name, days in sorted(self.days.items())
-            if days != kept.get(name)
+            if days != kept.days.get(name)
         ]
-        days = {name: max(self.days.get(name, 0), kept.get(name, 0)) for name in {*self.days, *kept}}
-        return msgspec.structs.replace(self, days=days), changes
+        changes += [
+            {"class": name, "binding": name in self.binding, "refused": name not in self.binding}
+            for name in sorted({*self.binding} ^ {*kept.binding})
+        ]
+        days = {
+            name: max(self.days.get(name, 0), kept.days.get(name, 0)) for name in {*self.days, *kept.days}
+        }
+        binding = tuple(sorted({*self.binding, *kept.binding}))
+        return msgspec.structs.replace(self, days=days, binding=binding), changes
+
+    def kept(self) -> "Promised":
+        """Return what the next start has to stand by."""
+        return Promised(self.days, self.binding)
+
+
+class Promised(msgspec.Struct, frozen=True):
+    """What of a schedule can only grow."""
+
+    days: dict[str, int] = {}
+    binding: tuple[str, ...] = ()
 
 
 def day_of(header: Mapping[str, object]) -> int:

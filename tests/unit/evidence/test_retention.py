@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from magistrate.evidence.absence import Absences
-from magistrate.evidence.retention import BUILT_IN, DAY_US, FLOORS, Schedule, day_of, ended
+from magistrate.evidence.retention import BUILT_IN, DAY_US, FLOORS, Promised, Schedule, day_of, ended
 from magistrate.evidence.segment import folder_of
 
 NOW = 1_800_000_000_000_000
@@ -38,19 +38,25 @@ def test_the_built_in_classes_keep_as_long_as_their_rules_say() -> None:
     assert BUILT_IN["standard"] >= FLOORS["eu-ai-act"]
 
 
+NAMES = st.sets(st.sampled_from(["a", "b", "pci"]))
 DAYS = st.dictionaries(st.sampled_from(["a", "b", "pci"]), st.integers(1, 4000))
 
 
 @pytest.mark.requirement("A4")
-@given(configured=DAYS, kept=DAYS)
-def test_a_class_is_never_shorter_than_it_was(configured: dict[str, int], kept: dict[str, int]) -> None:
-    """Whatever is configured: the longer stands, and a refusal is named."""
-    schedule, changes = Schedule(days=configured).lengthened_by(kept)
+@given(configured=DAYS, kept=DAYS, binding=NAMES, bound=NAMES)
+def test_a_class_is_never_weaker_than_it_was(
+    configured: dict[str, int], kept: dict[str, int], binding: set[str], bound: set[str]
+) -> None:
+    """Whatever is configured: the longer stands, what binds goes on binding, and each refusal is named."""
+    asked = Schedule(days=configured, binding=tuple(binding))
+    schedule, changes = asked.strengthened_by(Promised(kept, tuple(bound)))
     for name in {*configured, *kept}:
         assert schedule.days[name] == max(configured.get(name, 0), kept.get(name, 0))
-    refused = {change["class"] for change in changes if change["refused"]}
-    assert refused == {name for name in configured if configured[name] < kept.get(name, 0)}
-    assert schedule.lengthened_by(schedule.days)[1] == []
+    assert set(schedule.binding) == binding | bound
+    refused = [(change["class"], "to" in change) for change in changes if change["refused"]]
+    shorter = {(name, True) for name in configured if configured[name] < kept.get(name, 0)}
+    assert set(refused) == shorter | {(name, False) for name in bound - binding}
+    assert schedule.strengthened_by(schedule.kept())[1] == []
 
 
 @given(begun=st.integers(0, 4 * 10**15), days=st.integers(1, 36_525))

@@ -147,6 +147,11 @@ class Custodian:
                 kept[key.retention] = kept.get(key.retention, 0) + 1
             else:
                 kids.append(key.kid)
+        if kept and not kids:
+            says = (
+                f"nothing of `{subject.handle}` is left that may go: {', '.join(sorted(kept))} binds the rest"
+            )
+            return Answer(Outcome.NO, says, {**facts, "keys": 0, "bodies": 0, "kept": kept})
         ordered = []
         for at in range(0, max(1, len(kids)), KIDS_IN_AN_ORDER):
             some = kids[at : at + KIDS_IN_AN_ORDER]

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 
 from magistrate.adapters.host import SystemIds
@@ -29,7 +30,7 @@ from magistrate.adapters.recorder.writer import Kept, Submission, Writer
 from magistrate.evidence.draft import Body, Draft
 from magistrate.evidence.note import NoteError, Signer, Verifier
 from magistrate.evidence.ports import Register
-from magistrate.evidence.retention import Schedule
+from magistrate.evidence.retention import Promised, Schedule
 from magistrate.evidence.tiles import Missing
 from magistrate.exchange.errors import ConfigurationError, EvidenceUnavailable
 
@@ -89,7 +90,7 @@ class Ledger:
         self._reserve = self._root / "reserve"
         try:
             self._vault = Vault(settings.vault, root_key=settings.root_key)
-            self.schedule, self._schedule_changes = settings.retention.lengthened_by(
+            self.schedule, self._schedule_changes = settings.retention.strengthened_by(
                 _schedule_kept(self._vault)
             )
             signer = self._signer(settings)
@@ -321,7 +322,7 @@ class Ledger:
         if len(self._unsealed) < len(notes):
             raise OSError(0, next(answer.reason for answer in answers if answer.reason))
         if self._schedule_changes:
-            self._vault.keep_standing("retention", orjson.dumps(self.schedule.days))
+            self._vault.keep_standing("retention", msgspec.json.encode(self.schedule.kept()))
         self._keep_reserve()
         return writer
 
@@ -337,12 +338,7 @@ class Ledger:
     def _schedule_note(self) -> Submission:
         for change in self._schedule_changes:
             if change["refused"]:
-                log.error(
-                    "retention class `%s` is configured for %s days and stays at %s: retention is never shortened",
-                    change["class"],
-                    change["to"],
-                    change["from"],
-                )
+                log.error("retention is never weakened: %s stays as it was", change["class"])
         return self._note("retention.change", {"changes": self._schedule_changes})
 
     def _note(self, kind: str, facts: dict[str, object]) -> Submission:
@@ -387,9 +383,9 @@ def _follow(writer: Writer, opened: dict[str, None], index: int, header: dict[st
             opened.pop(call, None)  # told before
 
 
-def _schedule_kept(vault: Vault) -> dict[str, int]:
+def _schedule_kept(vault: Vault) -> Promised:
     kept = vault.standing("retention")
-    return dict(orjson.loads(kept)) if kept else {}
+    return msgspec.json.decode(kept, type=Promised) if kept else Promised()
 
 
 def _only_one(path: Path) -> int:
