@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ from magistrate.adapters.recorder.orders import (
     Prune,
     ReadContent,
     ReleaseHold,
+    pack_answer,
     pack_order,
     unpack_answer,
 )
@@ -225,6 +227,9 @@ def test_a_pruning_before_its_time_is_tampering(tmp_path: Path) -> None:
         custody.ledger.seal()
         early = plan(tmp_path / "evidence", {"standard": 0}, [], time.time_ns() // 1000 + 2 * DAY_US)
         assert custody.custodian.prune(early, []).outcome is Outcome.DONE
+        another = draft(content=b"the same day")  # its segment was the one that went: a new one is begun
+        custody.write(another)
+        assert custody.bodies(another.header["eid"]) == {"request": b"the same day"}
         report = custody.verified()
     assert report.verdict is Verdict.TAMPERED
     assert "before its retention had ended" in report.findings[0].what
@@ -558,6 +563,34 @@ def test_content_is_not_shown_when_its_reading_cannot_be_recorded(
             assert "cannot be recorded" in err
         assert not (tmp_path / "b.zip").exists()
         assert run(["evidence", "show", recorded, "--data", str(tmp_path)]) == 0
+
+
+@pytest.mark.requirement("A6")
+@pytest.mark.parametrize("reply", [b"", b"R nonsense", pack_answer(Answer(Outcome.UNABLE, "no room"))])
+def test_content_is_not_shown_when_the_recorder_does_not_say_that_it_recorded(
+    tmp_path: Path, recorded: str, reply: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It hangs up, it speaks nonsense, it says no: nothing is shown."""
+    (tmp_path / "run").mkdir()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(str(tmp_path / "run" / "recorder.sock"))
+    listener.listen()
+
+    def answer() -> None:
+        peer, _ = listener.accept()
+        peer.recv(1 << 16)
+        if reply:
+            peer.send(reply)
+        peer.close()
+
+    recorder = threading.Thread(target=answer)
+    recorder.start()
+    assert run(["evidence", "show", recorded, "--content", "--data", str(tmp_path)]) == 2
+    recorder.join()
+    listener.close()
+    out, err = capsys.readouterr()
+    assert "the words themselves" not in out
+    assert "cannot be recorded" in err
 
 
 @pytest.mark.requirement("A4", "A10")
