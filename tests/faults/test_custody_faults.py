@@ -449,13 +449,16 @@ def test_an_order_is_taken_from_whom_it_may_come_and_never_from_a_writer() -> No
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
 async def test_another_user_may_write_when_named_and_may_never_order(tmp_path: Path) -> None:
     """The kernel says who connects: a gateway of its own user hands over records and nothing else."""
-    tmp_path.chmod(0o755)
-    for parent in list(tmp_path.parents)[:3]:
-        if parent != Path("/tmp"):
-            parent.chmod(0o755)
-    command = [sys.executable, "-m", "magistrate.adapters.recorder", "--data", str(tmp_path / "d")]
-    command += ["--socket", str(tmp_path / "s" / "r.sock"), "--writer", "65534"]
-    (tmp_path / "s").mkdir(mode=0o755)
+    for place in (tmp_path, *list(tmp_path.parents)[:3]):
+        if place != Path("/tmp"):
+            place.chmod(0o755)
+    (tmp_path / "magistrate.yaml").write_text(
+        "data_dir: d\nproviders: [{name: s, api: simulator, models: ['*']}]\n"
+        "evidence: {writers: ['65534'], socket: s/r.sock}\n"
+    )
+    (tmp_path / "s").mkdir()
+    command = [sys.executable, "-m", "magistrate.app.processes", "recorder"]
+    command += ["--config", str(tmp_path / "magistrate.yaml")]
     child = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     assert child.stdout is not None
     assert await child.stdout.readline() == b"ready\n"

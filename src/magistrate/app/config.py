@@ -268,6 +268,7 @@ def _rooted(config: Config, base: Path) -> Config:
         evidence=msgspec.structs.replace(
             config.evidence,
             vault_dir=root(config.evidence.vault_dir),
+            socket=root(config.evidence.socket),
             root_key=f"file:{root(str(config.root_key))}" if config.root_key else "",
         ),
         tls=tls,

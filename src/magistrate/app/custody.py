@@ -2,12 +2,12 @@
 
 import os
 
-from magistrate.adapters.recorder.ledger import Settings
 from magistrate.adapters.recorder.ordering import ask
 from magistrate.adapters.recorder.orders import Answer, Order, Outcome, ReadContent
 from magistrate.adapters.recorder.wal import WalBroken
 from magistrate.adapters.state.keys import KeyStore
 from magistrate.app.config import Config
+from magistrate.app.recorder import recorder_settings
 from magistrate.evidence.hold import Person
 from magistrate.exchange.errors import ConfigurationError, MagistrateError
 from magistrate.identity.admin import Right, admit
@@ -23,15 +23,8 @@ def obeyed(config: Config, order: Order) -> Answer:
     Raises:
         ConfigurationError: neither can be reached.
     """
-    settings = Settings(
-        evidence=config.evidence_dir,
-        vault=config.vault_dir,
-        socket=config.run_dir / "recorder.sock",
-        root_key=config.root_key,
-        retention=config.evidence.retention.schedule(),
-    )
     try:
-        return ask(settings, order, os.getuid())
+        return ask(recorder_settings(config), order, os.getuid())
     except WalBroken as error:
         raise ConfigurationError(f"the log cannot be written any further: {error}") from error
 

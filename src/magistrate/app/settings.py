@@ -139,12 +139,17 @@ class EvidenceSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the log is kept."""
 
     durability: Literal["before-effect", "bounded-async"] = "before-effect"
-    origin: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9./_-]{0,126}$")] = "magistrate.local/evidence"
-    """The log's name in checkpoints (C2SP tlog-checkpoint: unique, schema-less URL)."""
+    origin: Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9./_-]{0,126})?$")] = ""
+    """The log's name in checkpoints (C2SP tlog-checkpoint: unique, schema-less URL), for example
+    `evidence.hospital.example/gateway`. Empty: the log names itself, at random, when it begins."""
     vault_dir: str = ""
     """Where the keys of encrypted bodies live; empty means `data_dir/vault`. Another disk in production."""
     root_key: Annotated[str, Meta(pattern=r"^(file:.+)?$")] = ""
     """`file:PATH` of the vault's root key (32 bytes, mode 0600); empty means `root.key` in the vault."""
+    socket: str = ""
+    """Where the recorder listens; empty means `data_dir/run/recorder.sock`."""
+    writers: tuple[Annotated[str, Meta(pattern=r"^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,10})$")], ...] = ()
+    """Users besides the recorder's own who may hand records over, and nothing else: the gateway's, when it has its own."""
     retention: RetentionSetting = RetentionSetting()
     witness: tuple[str, ...] = ()
     timestamp: tuple[str, ...] = ()
@@ -200,6 +205,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def vault_dir(self) -> Path:
         return Path(self.evidence.vault_dir) if self.evidence.vault_dir else self.data / "vault"
+
+    @property
+    def recorder_socket(self) -> Path:
+        return Path(self.evidence.socket) if self.evidence.socket else self.run_dir / "recorder.sock"
 
     @property
     def root_key(self) -> Path | None:

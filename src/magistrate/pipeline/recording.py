@@ -39,10 +39,12 @@ async def close_record(case: Case) -> bool:
     """
     if case.evidence_down:
         return False
-    drafts = [] if case.opened else [_intent(case)]
-    drafts.append(_outcome(case))
+    log = case.line.evidence
     try:
-        await asyncio.gather(*(case.line.evidence.append(draft) for draft in drafts))
+        if case.opened:
+            await log.append(_outcome(case))
+        else:
+            await asyncio.gather(log.append(_intent(case)), log.append(_outcome(case)))
     except EvidenceUnavailable as error:
         case.evidence_down = True
         case.detail = str(error)

@@ -2,18 +2,19 @@
 
 import json
 import os
+import pwd
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from magistrate.adapters.recorder.vault import Vault
 from magistrate.adapters.state.keys import KeyStore
 from magistrate.app.cli import run
-from magistrate.app.cli.serve import _children
 from magistrate.app.config import Rejected, load
 from magistrate.app.diagnosis import Level, World, diagnose
+from magistrate.app.recorder import recorder_settings
 from magistrate.evidence.retention import BUILT_IN, Schedule
+from magistrate.exchange.errors import ConfigurationError
 
 LEAST = "providers:\n  - {name: s, api: simulator, models: ['*']}\n"
 FULL = (
@@ -22,6 +23,7 @@ FULL = (
 evidence:
   vault_dir: keys
   root_key: file:hsm/root.key
+  writers: ["990", nobody]
   retention:
     classes:
       - {name: hipaa, days: 2557}
@@ -43,7 +45,7 @@ def written(tmp_path: Path, text: str) -> Path:
 
 @pytest.mark.requirement("A4")
 def test_classes_labels_and_what_binds_reach_gateway_and_recorder(tmp_path: Path) -> None:
-    """One schedule for both: the recorder gets it with its root key's place, and no secret."""
+    """One schedule for both; the recorder also gets its root key's place and the users who may write."""
     config = load(written(tmp_path, FULL), {})
     schedule = config.evidence.retention.schedule()
     assert schedule == Schedule(
@@ -52,10 +54,9 @@ def test_classes_labels_and_what_binds_reach_gateway_and_recorder(tmp_path: Path
         "eu-ai-act",
         ("sec-17a-4", "research"),
     )
-    recorder = _children(config, None, local_model=False)[0].argv
-    told = dict(zip(recorder[3::2], recorder[4::2], strict=True))
-    assert msgspec.json.decode(told["--retention"], type=Schedule) == schedule
-    assert told["--root-key"] == str(tmp_path / "hsm" / "root.key")
+    assert config.evidence.retention.schedule() == recorder_settings(config).retention
+    assert recorder_settings(config).root_key == tmp_path / "hsm" / "root.key"
+    assert recorder_settings(config).writers == {990, pwd.getpwnam("nobody").pw_uid}
     assert load(written(tmp_path, LEAST), {}).evidence.retention.schedule() == Schedule()
 
 
@@ -82,6 +83,13 @@ def test_what_would_break_a_rule_or_means_nothing_is_refused(
     (problem,) = refused.value.problems
     assert problem.field == f"evidence.retention.{field}"
     assert says in problem.message
+
+
+def test_a_writer_that_is_no_user_here_is_refused(tmp_path: Path) -> None:
+    """Nobody would be let in, and nobody would know why."""
+    config = load(written(tmp_path, LEAST + "evidence: {writers: [no-such-user-here]}\n"), {})
+    with pytest.raises(ConfigurationError, match="no user"):
+        recorder_settings(config)
 
 
 def test_a_root_key_is_a_reference_and_never_the_key(tmp_path: Path) -> None:

@@ -193,6 +193,7 @@ class Custodian:
         vault = self._ledger.vault
         with self._ledger.resting() as sealer:
             emptied = empty(self._ledger.root, self._ledger.disk, self._under(erasing, sealer))
+            self._ledger.shed()
         if not vault.scrub():
             raise EvidenceUnavailable(
                 "the keys are destroyed, but another program reads the vault, so its old pages stay until it ends; "

@@ -139,7 +139,10 @@ class Ledger:
             self._unsealed += kept
             self._unsealed_bytes += weight
         if self._wal.full:
-            self._wal.open(self._writer.next_index)
+            try:
+                self._wal.open(self._writer.next_index)
+            except OSError as error:
+                log.error("the next write-ahead file waits for room: %s", error.strerror)
 
     def seal(self) -> None:
         """Seal what is durable and not sealed yet, and drop write-ahead files that are no longer needed.
@@ -203,19 +206,25 @@ class Ledger:
 
     @contextmanager
     def resting(self) -> Iterator[Sealer]:
-        """Seal everything and keep sealing away, so that segments and index hold still.
-
-        Nothing lingers in the write-ahead log then. For the thread that writes.
+        """Seal everything and keep sealing away, so that segments and index hold still. For the thread that writes.
 
         Raises:
             OSError, sqlite3.Error: the disk refuses; the records stay durable.
         """
         with self._sealing:
             self._seal()
-            self._wal.open(self._writer.next_index)
             self._wal.remove_sealed(self._sealer.size)
             self._sealer.catch_up()
             yield self._sealer
+
+    def shed(self) -> None:
+        """Let nothing linger in the write-ahead log: all of it is sealed. Within `resting`.
+
+        Raises:
+            OSError: no room for a new file; the old one stays.
+            WalBroken: the disk can no longer be trusted.
+        """
+        self._wal.shed(self._writer.next_index)
 
     def greet(self, wid: str, last_index: int) -> None:
         """Prepare for records of writer ``wid``, whose newest acknowledged record stands at ``last_index`` (-1: none).

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import orjson
 import typer
 from rich.console import Console
@@ -70,27 +69,14 @@ def _children(config: Config, path: Path | None, *, local_model: bool) -> list[C
         if p.api_key and p.api_key.reference.startswith("${")
     ]
     scrubbed = without_secrets(everything, names)
-    recorder = command(
-        "magistrate.adapters.recorder",
-        "--data",
-        str(config.data.resolve()),
-        "--vault",
-        str(config.vault_dir.resolve()),
-        "--socket",
-        str(config.run_dir.resolve() / "recorder.sock"),
-        "--origin",
-        config.evidence.origin,
-        "--retention",
-        msgspec.json.encode(config.evidence.retention.schedule()).decode(),
-        *(["--root-key", str(config.root_key.resolve())] if config.root_key else []),
-    )
-    gateway = command(
-        "magistrate.app.processes", "gateway", *shared, *(["--local-model"] if local_model else [])
-    )
+
+    def process(name: str, *more: str) -> list[str]:
+        return command("magistrate.app.processes", name, *shared, *more)
+
     return [
-        Child("recorder", recorder, scrubbed),
-        Child("control", command("magistrate.app.processes", "control", *shared), scrubbed),
-        Child("gateway", gateway, everything),
+        Child("recorder", process("recorder"), scrubbed),
+        Child("control", process("control"), scrubbed),
+        Child("gateway", process("gateway", *(["--local-model"] if local_model else [])), everything),
     ]
 
 
