@@ -85,10 +85,9 @@ class EvidenceReader:
         """Return the segment, open. Records lie in the order they were written, so the last one serves most reads."""
         if self._open is None or self._open[0] != name:
             if self._open is not None:
+                # Also when the next one is not there: a closed file would hide all that is in it.
                 self._open[1].close()
-                self._open = (
-                    None  # also when the next one is not there: a closed file would hide all that is in it
-                )
+                self._open = None
             self._open = (name, (self.root / name).open("rb"))
         return self._open[1]
 
