@@ -11,11 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 
 from magistrate.adapters.recorder.client import RecorderClient
 from magistrate.adapters.recorder.connection import Connection
+from magistrate.adapters.recorder.daily import EVERY_S, FIRST_AFTER_S, DailyPrune
 from magistrate.adapters.recorder.frames import pack_draft, pack_hello
 from magistrate.adapters.recorder.ordering import ask
 from magistrate.adapters.recorder.orders import (
@@ -35,6 +37,8 @@ from magistrate.adapters.recorder.orders import (
 from magistrate.adapters.recorder.pruning import plan
 from magistrate.adapters.state.keys import KeyStore
 from magistrate.app.cli import run
+from magistrate.app.config import load
+from magistrate.app.custody import open_content
 from magistrate.evidence.hold import Person, Selector
 from magistrate.evidence.retention import BUILT_IN, DAY_US, Schedule
 from magistrate.evidence.verify import Verdict
@@ -217,6 +221,42 @@ def test_whole_segments_go_after_their_time_and_verification_knows_why(
             path.unlink()
         report = custody.verified()
         assert (report.verdict, report.pruned) == (Verdict.UNDECIDABLE, 2)
+
+
+@pytest.mark.requirement("A4")
+def test_the_recorder_prunes_once_a_day_and_when_asked(
+    tmp_path: Path, later: Callable[[float], None]
+) -> None:
+    """Planned beside the loop, carried out in it, and not again before its time."""
+    with opened(tmp_path) as custody:
+        daily = DailyPrune(custody.ledger, custody.custodian)
+
+        def turn(now: float) -> int:
+            """Let the loop turn until what was begun at ``now`` is done; return how many segments are left."""
+            daily.tick(now)
+            daily.join()
+            daily.tick(now)
+            return len(list((tmp_path / "evidence" / "body").rglob("*.seg")))
+
+        start = time.monotonic() + FIRST_AFTER_S + 1
+        custody.write(draft())
+        custody.ledger.seal()
+        assert turn(start - FIRST_AFTER_S) == 1
+        assert custody.records("retention.prune") == []
+        later(367)
+        assert turn(start) == 0
+        custody.write(draft())
+        custody.ledger.seal()
+        later(367)
+        assert turn(start + EVERY_S / 2) == 1
+        connection, theirs = _connection(may_order=True)
+        daily.ask(connection)
+        assert turn(start + EVERY_S / 2) == 0
+        connection.flush()
+        assert unpack_answer(theirs.recv(1 << 16)).facts["segments"] == 1
+        connection.socket.close()
+        theirs.close()
+        assert custody.verified().verdict is Verdict.VALID
 
 
 @pytest.mark.requirement("A2", "A4")
@@ -594,6 +634,20 @@ def test_content_is_not_shown_when_the_recorder_does_not_say_that_it_recorded(
     out, err = capsys.readouterr()
     assert "the words themselves" not in out
     assert "cannot be recorded" in err
+
+
+@pytest.mark.requirement("A6")
+def test_a_reading_of_many_records_names_the_first_and_counts_all(tmp_path: Path) -> None:
+    """A replay reads a hundred thousand; its record still fits a leaf."""
+    with opened(tmp_path):
+        pass
+    config = load(None, {})
+    config = msgspec.structs.replace(config, data_dir=str(tmp_path))
+    open_content(config, tuple(IDS.record() for _ in range(100_000)), reason="", selector="all")
+    with opened(tmp_path) as custody:
+        (reading,) = custody.records("access.read")
+    assert reading["ext"]["count"] == 100_000
+    assert len(reading["ext"]["records"]) == 1000
 
 
 @pytest.mark.requirement("A4", "A10")

@@ -86,7 +86,9 @@ def test_erasing_twice_is_harmless_and_a_stranger_is_told_as_such(tmp_path: Path
             assert answer.outcome is Outcome.NO
             assert "nothing is kept under that name" in answer.says
         assert len(custody.records()) == count
-        custody.write(draft(content=b"back again"))  # a person who comes back is a new handle
+        back = draft(content=b"back again")
+        custody.write(back)  # a person who comes back is a new handle, under a new key
+        assert custody.bodies(back.header["eid"]) == {"request": b"back again"}
         handles = {header["subj"] for header in custody.records("llm.request")}
         assert len(handles) == 2
         assert custody.verified().verdict is Verdict.VALID
@@ -211,6 +213,32 @@ def test_an_erasure_cut_short_is_finished_at_the_next_start(
         assert again.ledger.vault.unfinished() == []
         report = again.verified()
         assert (report.verdict, report.erased) == (Verdict.VALID, 1)
+
+
+@pytest.mark.requirement("A10")
+def test_more_keys_than_one_order_names_go_by_several_and_the_name_with_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut short in between, the name is still there, so that the command can be given again."""
+    monkeypatch.setattr("magistrate.adapters.recorder.custodian.KIDS_IN_AN_ORDER", 1)
+    with opened(tmp_path) as custody:
+        custody.write(*(draft(retention=name) for name in ("standard", "pci", "hipaa")))
+        begin, begun = Vault.begin_erasure, []
+
+        def second_fails(vault: Vault, erasing: Erasing) -> None:
+            if len(begun) == 1:
+                raise sqlite3.OperationalError("disk full")
+            begun.append(erasing)
+            begin(vault, erasing)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Vault, "begin_erasure", second_fails)
+            assert custody.erase().outcome is Outcome.UNABLE
+        assert custody.erase().facts["subjects"][0]["keys"] == 2
+        report = custody.verified()
+        assert (report.verdict, report.erased) == (Verdict.VALID, 3)
+        assert len(custody.records("erasure")) == 3
+        assert custody.erase().outcome is Outcome.NO
 
 
 def test_a_vault_that_somebody_reads_is_scrubbed_later(tmp_path: Path) -> None:

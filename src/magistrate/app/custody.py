@@ -3,7 +3,7 @@
 import os
 
 from magistrate.adapters.recorder.ordering import ask
-from magistrate.adapters.recorder.orders import Answer, Order, Outcome, ReadContent
+from magistrate.adapters.recorder.orders import RECORDS_IN_A_READING, Answer, Order, Outcome, ReadContent
 from magistrate.adapters.recorder.wal import WalBroken
 from magistrate.adapters.state.keys import KeyStore
 from magistrate.app.config import Config
@@ -59,7 +59,8 @@ def open_content(
     Raises:
         ContentClosed: it could not be; nobody may be shown anything then.
     """
-    order = ReadContent(records, reason=reason, selector=selector, by=by or Person())
+    named, count = records[:RECORDS_IN_A_READING], len(records)
+    order = ReadContent(named, count, reason=reason, selector=selector, by=by or Person())
     try:
         answer = obeyed(config, order)
     except (ConfigurationError, OSError) as error:

@@ -16,6 +16,7 @@ from magistrate.adapters.recorder.index import Index, Located
 from magistrate.adapters.recorder.ledger import Ledger
 from magistrate.adapters.recorder.orders import (
     LONGEST_REASON,
+    RECORDS_IN_A_READING,
     Answer,
     ConfirmHold,
     Erase,
@@ -37,7 +38,6 @@ from magistrate.evidence.hold import Hold, HoldRefused, Person, State, place
 from magistrate.exchange.errors import EvidenceUnavailable
 
 KIDS_IN_AN_ORDER = 1000
-RECORDS_IN_A_READING = 1000
 REFUSALS = (OSError, sqlite3.Error, EvidenceUnavailable)
 """What the world may answer instead of doing it. `WalBroken` is none of them: it ends the process."""
 
@@ -165,7 +165,8 @@ class Custodian:
                     bodies=told,
                 )
             )
-            vault.begin_erasure(Erasing(ordered[-1], subject, tuple(some), kept))
+            last = at + KIDS_IN_AN_ORDER >= len(kids)
+            vault.begin_erasure(Erasing(ordered[-1], subject, tuple(some), kept, last))
         bodies, records = 0, []
         for erasing in vault.unfinished():
             record, emptied = self._finish(erasing)
@@ -266,7 +267,7 @@ class Custodian:
         )
         facts = {
             "records": list(order.records[:RECORDS_IN_A_READING]),
-            "count": len(order.records),
+            "count": max(order.count, len(order.records)),
             "by": _by(order.by, uid),
         }
         record = self._ledger.record("access.read", facts, bodies=told)

@@ -65,7 +65,7 @@ def _asked(connection: socket.socket, order: Order) -> Answer:
     except OSError as error:
         return Answer(Outcome.UNABLE, f"the recorder did not answer ({error}); what it did is on record")
     if not message:
-        return Answer(Outcome.UNABLE, "the recorder hung up: it takes orders of its own user only")
+        return Answer(Outcome.UNABLE, "the recorder hung up: it is stopping, or takes no orders of this user")
     try:
         return unpack_answer(message)
     except msgspec.DecodeError:

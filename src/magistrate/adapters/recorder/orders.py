@@ -14,6 +14,8 @@ from magistrate.evidence.hold import Person, Selector
 
 ORDER, ANSWER = b"C", b"R"
 LONGEST_REASON = 2000
+RECORDS_IN_A_READING = 1000
+"""So many are named in one record of a reading."""
 
 
 class Erase(msgspec.Struct, frozen=True, tag="erase"):
@@ -53,9 +55,13 @@ class ListHolds(msgspec.Struct, frozen=True, tag="hold.list"):
 
 
 class ReadContent(msgspec.Struct, frozen=True, tag="read"):
-    """Put on record that content is about to be read; ``selector`` says in words what was looked for."""
+    """Put on record that content is about to be read; ``selector`` says in words what was looked for.
+
+    ``count`` is how many records are read where ``records`` names only the first of them.
+    """
 
     records: tuple[str, ...]
+    count: int = 0
     reason: str = ""
     selector: str = ""
     by: Person = Person()

@@ -60,6 +60,8 @@ class Erasing(msgspec.Struct, frozen=True):
     subject: Subject
     kids: tuple[str, ...]
     kept: dict[str, int] = {}
+    last: bool = True
+    """Whether the person's name goes too, unless keys of theirs are kept. More keys than one order names take several."""
 
 
 class Vault:
@@ -183,7 +185,7 @@ class Vault:
         )
 
     def begin_erasure(self, erasing: Erasing) -> None:
-        """Destroy keys, and the person's name unless keys of theirs are kept; all or nothing, durably.
+        """Destroy keys, and with the last of them the person's name; all or nothing, durably.
 
         Raises:
             sqlite3.Error: nothing was destroyed.
@@ -192,7 +194,7 @@ class Vault:
         with self._database:
             self._database.execute("BEGIN IMMEDIATE")
             self._database.executemany("DELETE FROM keys WHERE kid = ?", ((kid,) for kid in erasing.kids))
-            if not erasing.kept:
+            if erasing.last and not erasing.kept:
                 self._database.execute("DELETE FROM handles WHERE handle = ?", (erasing.subject.handle,))
             sealed = _wrap(
                 self._lookup_key, msgspec.json.encode(erasing), f"erasing\0{erasing.id}", fresh=True
