@@ -18,12 +18,19 @@ class _Gone(msgspec.Struct):
     until: int
 
 
+class _Pruned(msgspec.Struct):
+    """What was pruned of one folder: bodies by segment, and when the last of it went."""
+
+    bodies: dict[tuple[str, str], int]
+    when: int = 0
+
+
 class Absences:
     """Takes every header in the log's order and every body that is not there; then tells which were to go."""
 
     def __init__(self) -> None:
         self._erased: set[str] = set()
-        self._pruned: dict[str, list[int]] = {}
+        self._pruned: dict[str, _Pruned] = {}
         self._gone: dict[tuple[str, str], _Gone] = {}
         self.erased = 0
         self.pruned = 0
@@ -38,11 +45,14 @@ class Absences:
         elif header["t"] == "retention.prune":
             for segment in _listed(facts, "segments"):
                 if isinstance(segment, dict) and isinstance(segment.get("name"), str):
-                    folder = segment["name"].rpartition("/")[0]
-                    bodies, when = self._pruned.get(folder, [0, 0])
-                    count = segment.get("bodies")
-                    bodies += count if type(count) is int and count > 0 else 0
-                    self._pruned[folder] = [bodies, max(when, header["ts"])]
+                    self._doom(segment, header["ts"])
+
+    def _doom(self, segment: dict[str, Any], when: int) -> None:
+        name, count = segment["name"], segment.get("bodies")
+        pruned = self._pruned.setdefault(name.rpartition("/")[0], _Pruned({}))
+        # Named again after a crash, a segment is still one: it excuses what stood in it, once.
+        pruned.bodies[name, str(segment.get("sha256"))] = count if type(count) is int and count > 0 else 0
+        pruned.when = max(pruned.when, when)
 
     def missing(self, place: str, folder: str, header: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
         """Take note of a body that is not there; ``folder`` is where its segment would be."""
@@ -58,14 +68,14 @@ class Absences:
         Counts `erased` and `pruned` for the rest.
         """
         found: list[tuple[str, str, bool]] = []
-        left = {folder: bodies for folder, (bodies, _) in self._pruned.items()}
+        left = {folder: sum(pruned.bodies.values()) for folder, pruned in self._pruned.items()}
         for (folder, kid), gone in self._gone.items():
             others = f" (and {gone.count - 1} more like it)" if gone.count > 1 else ""
             if kid in self._erased:
                 self.erased += gone.count
             elif left.get(folder, 0) < gone.count:
                 found.append((gone.first, f"the body is not kept here any more{others}", False))
-            elif self._pruned[folder][1] < gone.until:
+            elif self._pruned[folder].when < gone.until:
                 found.append(
                     (gone.first, f"the body was pruned before its retention had ended{others}", True)
                 )

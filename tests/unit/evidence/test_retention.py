@@ -120,6 +120,9 @@ def test_pruned_is_told_from_missing_and_from_too_early() -> None:
     assert told(2, _prune("body/t/c/other", 2, 100)) == (0, [False])
     assert told(2, _prune("body/t/c/d", 2, 99)) == (0, [True])
     assert told(2) == (0, [False])
+    again = _prune("body/t/c/d", 1, 100)  # recorded, then a crash before it was removed, then recorded again
+    assert told(1, again, again) == (1, [])
+    assert told(2, again, again) == (0, [False])
     for nonsense in ("2", None, -3, True, [2]):
         assert told(2, _prune("body/t/c/d", nonsense, 100)) == (0, [False])
     assert told(1, {"t": "erasure.order", "ts": 1, "ext": {"kids": ["k-1", 5]}}) == (0, [])
