@@ -9,6 +9,7 @@ from magistrate.exchange.content import PartKind
 from magistrate.exchange.decision import Decision
 from magistrate.exchange.errors import EvidenceUnavailable, Refused
 from magistrate.exchange.outcome import Code
+from magistrate.pipeline import headers
 from magistrate.pipeline.case import Case
 from magistrate.policy.explain import judgement
 
@@ -177,6 +178,7 @@ def _judgement(case: Case) -> bytes:
             "peer": inbound.peer,
             "user_agent": inbound.headers.get("user-agent", "")[:500],
             "request_id": inbound.headers.get("x-request-id", "")[:200],
+            "flow": headers.flow(inbound.headers),
         },
         "findings": [
             {
