@@ -14,10 +14,12 @@ from magistrate.app.settings import (
     Config,
     ModelSetting,
     ProviderSetting,
+    RetentionSetting,
     Secret,
     split_address,
 )
 from magistrate.app.yaml_source import Problem, Reader, Rejected
+from magistrate.evidence.retention import FLOORS
 from magistrate.exchange.errors import ConfigurationError
 
 __all__ = [
@@ -202,9 +204,28 @@ def _cross_check(config: Config, reader: Reader) -> None:
         note("control", "must differ from `listen`: the control plane is never in the data path")
     if config.evidence.durability != "before-effect":
         note("evidence.durability", "`bounded-async` is not supported yet; write `before-effect`")
+    _check_retention(config.evidence.retention, note)
     for field in ("witness", "timestamp"):
         if getattr(config.evidence, field):
             note(f"evidence.{field}", "is not supported yet; leave it empty")
+
+
+def _check_retention(retention: RetentionSetting, note: Any) -> None:
+    schedule, place = retention.schedule(), "evidence.retention"
+    for index, each in enumerate(retention.classes):
+        floor = FLOORS.get(each.name, 0)
+        if each.days < floor:
+            note(
+                f"{place}.classes[{index}].days", f"must be at least {floor}: `{each.name}` is a rule's name"
+            )
+    named = [(f"labels[{i}].retention", each.retention) for i, each in enumerate(retention.labels)]
+    named += [
+        ("default", retention.default),
+        *((f"binding[{i}]", n) for i, n in enumerate(retention.binding)),
+    ]
+    for field, name in named:
+        if name not in schedule.days:
+            note(f"{place}.{field}", f"`{name}` is no class; there are {', '.join(sorted(schedule.days))}")
 
 
 def _check_provider(provider: ProviderSetting, place: str, note: Any) -> None:
@@ -244,6 +265,11 @@ def _rooted(config: Config, base: Path) -> Config:
         config,
         data_dir=root(config.data_dir),
         policies=root(config.policies),
-        evidence=msgspec.structs.replace(config.evidence, vault_dir=root(config.evidence.vault_dir)),
+        evidence=msgspec.structs.replace(
+            config.evidence,
+            vault_dir=root(config.evidence.vault_dir),
+            socket=root(config.evidence.socket),
+            root_key=f"file:{root(str(config.root_key))}" if config.root_key else "",
+        ),
         tls=tls,
     )

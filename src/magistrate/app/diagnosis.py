@@ -60,6 +60,8 @@ class World(msgspec.Struct, frozen=True):
     """True when a magistrate of ours answers on the control port; its ports are then taken by itself."""
     free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free
     device: Callable[[Path], int] = lambda path: path.stat().st_dev
+    owner: Callable[[Path], int] = lambda path: path.stat().st_uid
+    user: Callable[[], int] = os.getuid
     synchronised: Callable[[], bool | None] = clock_synchronised
     taken: Callable[[str], str | None] = taken
     now_us: Callable[[], int] = lambda: time.time_ns() // 1000
@@ -67,7 +69,7 @@ class World(msgspec.Struct, frozen=True):
 
 def diagnose(config: Config, world: World) -> list[Finding]:
     """Return the findings of every check, in the order of the configuration."""
-    checks = (_mode, _providers, _listeners, _files, _keys, _policies, _evidence, _disk, _clock)
+    checks = (_mode, _providers, _listeners, _files, _keys, _policies, _evidence, _users, _disk, _clock)
     return [finding for check in checks for finding in check(config, world)]
 
 
@@ -133,7 +135,8 @@ def _listeners(config: Config, world: World) -> Iterator[Finding]:
 
 def _files(config: Config, _: World) -> Iterator[Finding]:
     private = [config.data, config.state_db, config.data / "control.token", config.run_dir, config.vault_dir]
-    private += [config.evidence_dir]
+    private += [config.evidence_dir, *(config.vault_dir / name for name in ("vault.db", "signing.key"))]
+    private += [config.root_key or config.vault_dir / "root.key"]
     if config.tls is not None:
         private.append(Path(config.tls.key))
     private += [
@@ -254,6 +257,24 @@ def _evidence(config: Config, world: World) -> Iterator[Finding]:
             "shares the system's disk: a full disk stops calls",
             "give `data_dir` its own disk",
         )
+
+
+def _users(config: Config, world: World) -> Iterator[Finding]:
+    """Who owns what: with one user for all, a compromised gateway could read the vault and give orders."""
+    if not config.vault_dir.exists() or not config.state_db.exists():
+        return
+    recorder, gateway = world.owner(config.vault_dir), world.owner(config.state_db)
+    one = {"recorder": recorder, "gateway": gateway, "you": world.user()}
+    sharing = [name for name, user in one.items() if user == recorder]
+    if len(sharing) > 1:
+        yield Finding(
+            Level.NOTE,
+            "users",
+            f"{' and '.join(sharing)} share user {recorder}: that user can read and erase content",
+            "give the recorder a user of its own: docs/retention-and-erasure.md",
+        )
+    else:
+        yield Finding(Level.OK, "users", f"the recorder has a user of its own ({recorder})")
 
 
 def _disk(config: Config, world: World) -> Iterator[Finding]:

@@ -59,7 +59,7 @@ async def serve_gateway(config: Config, *, with_local_model: bool, ready: Callab
     # Before the keys are read, because a snapshot of them ages while a model loads.
     engine = await asyncio.to_thread(local_model.Engine.start) if with_local_model else None
     keys = LiveKeys(config.state_db)
-    recorder = RecorderClient(config.run_dir / "recorder.sock", wid=SystemIds().record())
+    recorder = RecorderClient(config.recorder_socket, wid=SystemIds().record())
     await recorder.connect()
     line = _line(config, bundle, keys, recorder, engine)
     gateway = Gateway(line, ready=lambda: recorder.problem() or keys.problem())
@@ -127,6 +127,7 @@ def _line(
         telemetry=TelemetrySender(config.run_dir / "telemetry.sock"),
         token_key=_token_key(config),
         mode=config.mode,
+        retention=config.evidence.retention.schedule(),
         limits=Limits(request_bytes=config.limits.body_bytes, answer_bytes=config.limits.answer_bytes),
     )
 
@@ -210,7 +211,7 @@ async def _announce_policy(gateway: Gateway, config: Config, bundle: Bundle) -> 
     }
     body = Body("bundle", "application/json", orjson.dumps({k: v.decode() for k, v in bundle.files.items()}))
     try:
-        await line.evidence.append(Draft(header, (body,)))
+        await line.evidence.append(Draft(header, (body,), retention=line.retention.default))
     except EvidenceUnavailable as error:
         log.error("policies did not change: the change could not be recorded (%s)", error)
         return

@@ -1,11 +1,13 @@
 """The recorder process: the only one that can write the log, and the only one that holds its keys."""
 
+import pwd
 from collections.abc import Callable
 
 from magistrate.adapters.recorder.ledger import Settings
 from magistrate.adapters.recorder.process import serve
 from magistrate.adapters.telemetry.logs import configure
 from magistrate.app.settings import Config
+from magistrate.exchange.errors import ConfigurationError
 
 
 def serve_recorder(config: Config, ready: Callable[[], None]) -> None:
@@ -20,10 +22,24 @@ def serve_recorder(config: Config, ready: Callable[[], None]) -> None:
 
 
 def recorder_settings(config: Config) -> Settings:
-    """Return where everything of the recorder's stands."""
+    """Return where everything of the recorder's stands, and by which schedule and for whom it records.
+
+    Raises:
+        ConfigurationError: a writer is no user of this machine.
+    """
     return Settings(
         evidence=config.evidence_dir,
         vault=config.vault_dir,
-        socket=config.run_dir / "recorder.sock",
+        socket=config.recorder_socket,
         origin=config.evidence.origin,
+        root_key=config.root_key,
+        retention=config.evidence.retention.schedule(),
+        writers=frozenset(map(_user, config.evidence.writers)),
     )
+
+
+def _user(name: str) -> int:
+    try:
+        return int(name) if name.isdigit() else pwd.getpwnam(name).pw_uid
+    except KeyError:
+        raise ConfigurationError(f"there is no user `{name}` on this machine", "evidence.writers") from None

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from magistrate.evidence.retention import BINDING, BUILT_IN, STANDARD, Schedule
 from magistrate.exchange.decision import Mode
 
 Api = Literal["openai", "anthropic", "gemini", "azure", "simulator"]
@@ -33,6 +34,7 @@ AddressText = Annotated[
 Amount = Annotated[
     Decimal, Meta(extra_json_schema={"type": "number", "minimum": 0, "description": "Per `per` tokens."})
 ]
+ClassName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 
 
@@ -95,6 +97,44 @@ class ProviderSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connect_timeout_s: Seconds = 10.0
 
 
+class RetentionClassSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long bodies of one class are kept."""
+
+    name: ClassName
+    days: Annotated[int, Meta(ge=1, le=36_525)]
+
+
+class RetentionLabelSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which class content with a label gets. `phi` speaks for `phi.mrn` too."""
+
+    label: Annotated[str, Meta(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*$")]
+    retention: ClassName
+
+
+class RetentionSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Retention classes. Built in: hipaa, sec-17a-4, pci, eu-ai-act, standard."""
+
+    classes: tuple[RetentionClassSetting, ...] = ()
+    """Classes of your own, or longer days for built-in ones. Never shortened once in use."""
+    labels: tuple[RetentionLabelSetting, ...] = (
+        RetentionLabelSetting("phi", "hipaa"),
+        RetentionLabelSetting("pci", "pci"),
+    )
+    default: ClassName = STANDARD
+    """What a record gets that no label claims."""
+    binding: tuple[ClassName, ...] = BINDING
+    """Classes whose keys an erasure leaves alone, because a law binds more than the request."""
+
+    def schedule(self) -> Schedule:
+        """Return it as one value."""
+        return Schedule(
+            {**BUILT_IN, **{each.name: each.days for each in self.classes}},
+            {each.label: each.retention for each in self.labels},
+            self.default,
+            self.binding,
+        )
+
+
 class EvidenceSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the log is kept."""
 
@@ -104,6 +144,13 @@ class EvidenceSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `evidence.hospital.example/gateway`. Empty: the log names itself, at random, when it begins."""
     vault_dir: str = ""
     """Where the keys of encrypted bodies live; empty means `data_dir/vault`. Another disk in production."""
+    root_key: Annotated[str, Meta(pattern=r"^(file:.+)?$")] = ""
+    """`file:PATH` of the vault's root key (32 bytes, mode 0600); empty means `root.key` in the vault."""
+    socket: str = ""
+    """Where the recorder listens; empty means `data_dir/run/recorder.sock`."""
+    writers: tuple[Annotated[str, Meta(pattern=r"^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,10})$")], ...] = ()
+    """Users besides the recorder's own who may hand records over, and nothing else: the gateway's, when it has its own."""
+    retention: RetentionSetting = RetentionSetting()
     witness: tuple[str, ...] = ()
     timestamp: tuple[str, ...] = ()
 
@@ -158,6 +205,16 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def vault_dir(self) -> Path:
         return Path(self.evidence.vault_dir) if self.evidence.vault_dir else self.data / "vault"
+
+    @property
+    def recorder_socket(self) -> Path:
+        return Path(self.evidence.socket) if self.evidence.socket else self.run_dir / "recorder.sock"
+
+    @property
+    def root_key(self) -> Path | None:
+        """The root key's file where it is not in the vault."""
+        reference = self.evidence.root_key
+        return Path(reference.removeprefix("file:")) if reference else None
 
     @property
     def state_db(self) -> Path:

@@ -26,7 +26,7 @@ From the recorder:
 ``wid``         writer: one gateway worker's life; ``wseq``: 1, 2, 3… without a gap
 ``prev``        SHA-256 (hex) of the previous header of the same trace; empty for the first
 ``subj``        random handle of the person, or empty; the vault alone knows whose
-``ret``         retention class
+``ret``         retention: class, days, and the time in microseconds until which bodies are kept
 ``body``        for each body: part, media, codec, alg, kid, len, ct (SHA-256 of the ciphertext), cm (commitment)
 ==============  ==================================================================================================
 """
@@ -46,6 +46,14 @@ PHASES: Mapping[str, str] = {
     "recovery": "note",
     "shard.open": "note",
     "access.read": "note",
+    "erasure.order": "intent",
+    "erasure": "outcome",
+    "erasure.deferred": "note",
+    "hold.place": "note",
+    "hold.release": "note",
+    "retention.change": "note",
+    "retention.prune": "note",
+    "key.event": "note",
 }
 """Every type that this product writes, with the phase it has."""
 

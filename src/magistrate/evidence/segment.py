@@ -1,19 +1,27 @@
-"""Frames of a body segment: magic, lengths, CRC-32, then id, part and ciphertext."""
+"""Frames of a body segment: magic, lengths, CRC-32, then id, part and ciphertext.
 
+A segment holds the bodies of one tenant, retention class and day, so that what must go goes as a whole file. What must go
+before is emptied in place: the frame says so in its magic, keeps its length, and holds zeros.
+"""
+
+import datetime as dt
 import struct
 import zlib
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO
 
 import msgspec
 
-MAGIC = b"MSEG"
+from magistrate.evidence.retention import day_of
+
+MAGIC, EMPTIED = b"MSEG", b"MSEE"
 _HEAD = struct.Struct("<4sHHII")
+HEAD_BYTES = _HEAD.size
 LARGEST_CIPHERTEXT = (1 << 30) + 1024
 
 
 class Frame(msgspec.Struct, frozen=True):
-    """A body where it stands."""
+    """A body where it stands; ``ciphertext`` is empty when it was erased."""
 
     offset: int
     eid: str
@@ -27,6 +35,30 @@ def encode_frame(eid: str, part: str, ciphertext: bytes) -> bytes:
     head = names[0] + names[1]
     crc = zlib.crc32(ciphertext, zlib.crc32(head))
     return _HEAD.pack(MAGIC, len(names[0]), len(names[1]), len(ciphertext), crc) + head + ciphertext
+
+
+def emptied(head: bytes) -> tuple[bytes, int, int]:
+    """Return what to write over a frame whose head is ``head``: new magic, where the ciphertext begins, and its length.
+
+    Raises:
+        ValueError: no frame begins so.
+    """
+    magic, first, second, length, _ = _HEAD.unpack(head)
+    if magic not in {MAGIC, EMPTIED} or length > LARGEST_CIPHERTEXT:
+        raise ValueError("no frame here")
+    return EMPTIED, _HEAD.size + first + second, length
+
+
+def folder_of(header: Mapping[str, Any]) -> str:
+    """Return tenant, retention class and day as a path in which nothing but names can stand."""
+    day = dt.date.fromordinal(dt.date(1970, 1, 1).toordinal() + day_of(header)).isoformat()
+    ret = header.get("ret")
+    retention = str(ret.get("class", "")) if isinstance(ret, dict) else ""
+    return f"{_plain(str(header.get('tenant', ''))) or 'default'}/{_plain(retention) or 'standard'}/{day}"
+
+
+def _plain(name: str) -> str:
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in name[:64])
 
 
 def frames(data: bytes) -> Iterator[Frame]:
@@ -54,13 +86,14 @@ def read_frame(file: BinaryIO) -> Frame:
     if len(head) < _HEAD.size:
         raise ValueError("no frame here")
     magic, first, second, length, _ = _HEAD.unpack(head)
-    if magic != MAGIC or length > LARGEST_CIPHERTEXT:
+    if magic not in {MAGIC, EMPTIED} or length > LARGEST_CIPHERTEXT:
         raise ValueError("no frame here")
     rest = file.read(first + second + length)
     if len(rest) < first + second + length:
         raise ValueError("the frame is torn")
     names = rest[: first + second]
-    return Frame(offset, names[:first].decode(), names[first:].decode(), rest[first + second :])
+    ciphertext = b"" if magic == EMPTIED else rest[first + second :]
+    return Frame(offset, names[:first].decode(), names[first:].decode(), ciphertext)
 
 
 def _parse(data: bytes, at: int) -> tuple[Frame | None, int]:
@@ -69,9 +102,11 @@ def _parse(data: bytes, at: int) -> tuple[Frame | None, int]:
     magic, first, second, length, crc = _HEAD.unpack_from(data, at)
     start = at + _HEAD.size
     end = start + first + second + length
-    if magic != MAGIC or end > len(data):
+    if magic not in {MAGIC, EMPTIED} or end > len(data):
         return None, at
     names, ciphertext = data[start : start + first + second], data[start + first + second : end]
+    if magic == EMPTIED:
+        return Frame(at, names[:first].decode(), names[first:].decode(), b""), end
     if zlib.crc32(ciphertext, zlib.crc32(names)) != crc:
         return None, at
     return Frame(at, names[:first].decode(), names[first:].decode(), ciphertext), end

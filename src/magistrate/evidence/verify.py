@@ -2,7 +2,7 @@
 
 1 the checkpoint's signature   2 every entry bundle and leaf hash   3 every tile of every level   4 the root
 5 every header: canonical, each writer's sequence without a gap, each trace's chain, causes that exist
-6 every body: the ciphertext that the header names
+6 every body: the ciphertext that the header names, or a record that ordered it to go
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from magistrate.evidence.absence import Absences
 from magistrate.evidence.canonical import decode
 from magistrate.evidence.checkpoint import Checkpoint
 from magistrate.evidence.checkpoint import parse as parse_checkpoint
@@ -19,6 +20,7 @@ from magistrate.evidence.merkle import EMPTY_ROOT, HASH_BYTES, leaf_hash, node_h
 from magistrate.evidence.note import NoteError, Verifier
 from magistrate.evidence.ports import Objects
 from magistrate.evidence.record import check_shape
+from magistrate.evidence.segment import folder_of
 from magistrate.evidence.tiles import WIDTH, decode_bundle, entries_path, tile_path
 
 MOST_FINDINGS = 1000
@@ -47,6 +49,10 @@ class Report(msgspec.Struct, frozen=True):
     bodies: int
     open_calls: int
     findings: tuple[Problem, ...] = ()
+    erased: int = 0
+    """Bodies that are not there because a recorded erasure destroyed their key."""
+    pruned: int = 0
+    """Bodies that are not there because their retention had ended, as a record says."""
 
 
 Ciphertext = Callable[[dict[str, Any], str], bytes | None]
@@ -89,6 +95,7 @@ class _Check:
         self._hashes: list[bytes] = []
         self._links = Links()
         self._bodies = 0
+        self._absences = Absences()
 
     def entries(self, progress: Callable[[int, int], None] | None) -> None:
         size = self._checkpoint.size
@@ -134,7 +141,10 @@ class _Check:
 
     def report(self) -> Report:
         self._findings += self._links.findings()
-        return _report(self._findings, self._checkpoint.size, self._bodies, self._links.open_calls)
+        for place, what, too_early in self._absences.unexplained():
+            (self._tampered if too_early else self._undecidable)(place, what)
+        report = _report(self._findings, self._checkpoint.size, self._bodies, self._links.open_calls)
+        return msgspec.structs.replace(report, erased=self._absences.erased, pruned=self._absences.pruned)
 
     def _record(self, index: int, raw: bytes) -> None:
         place = f"record {index}"
@@ -144,6 +154,7 @@ class _Check:
             if header["log"] != self._checkpoint.origin:
                 self._tampered(place, f"is a record of another log, `{header['log']}`")
             self._links.add(place, header, raw)
+            self._absences.saw(header)
             if self._ciphertext is not None:
                 for meta in header.get("body", []):
                     self._body(place, header, meta)
@@ -155,7 +166,7 @@ class _Check:
         kept = self._ciphertext(header, meta["part"])
         self._bodies += 1
         if kept is None:
-            self._undecidable(f"{place}, {meta['part']}", "the body is not kept here any more")
+            self._absences.missing(f"{place}, {meta['part']}", f"body/{folder_of(header)}", header, meta)
         elif hashlib.sha256(kept).hexdigest() != meta["ct"]:
             self._tampered(f"{place}, {meta['part']}", "the body is not the recorded one")
 

@@ -29,13 +29,18 @@ class AdminToken(msgspec.Struct, frozen=True):
     right: Right
     created_us: int
     revoked_us: int | None = None
+    person: str = ""
+    """Who holds it; empty for a program's."""
 
 
-def mint_token(random: bytes, *, now_us: int, right: Right = Right.ADMIN) -> tuple[str, AdminToken]:
+def mint_token(
+    random: bytes, *, now_us: int, right: Right = Right.ADMIN, person: str = ""
+) -> tuple[str, AdminToken]:
     """Return a new token as it is presented (``mag-admin-<id>-<secret>``), and the record to keep."""
     assert len(random) == RANDOM_BYTES
     presented, record = mint(random, user="", now_us=now_us)
-    return PREFIX + presented.removeprefix("mag-"), AdminToken(record.id, record.digest, right, now_us)
+    token = AdminToken(record.id, record.digest, right, now_us, person=person)
+    return PREFIX + presented.removeprefix("mag-"), token
 
 
 def admit(tokens: Iterable[AdminToken], presented: str) -> AdminToken | None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from magistrate.evidence.retention import Schedule
 from magistrate.exchange.decision import Mode
 from magistrate.exchange.endpoint import Endpoint
 from magistrate.pipeline.failmode import CLOSED, FailModes
@@ -53,5 +54,6 @@ class Line:
     """Secret under which `tokenise` derives its tokens."""
     mode: Mode = Mode.ENFORCE
     limits: Limits = Limits()
+    retention: Schedule = field(default_factory=Schedule)
     fail_modes: FailModes = field(default_factory=lambda: CLOSED)
     health: HealthBoard = field(default_factory=HealthBoard)

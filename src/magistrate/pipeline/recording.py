@@ -149,7 +149,10 @@ def _header(case: Case, kind: str, phase: str, eid: str, ts: int) -> dict[str, o
 
 
 def _draft(case: Case, header: dict[str, object], bodies: list[Body]) -> Draft:
-    return Draft(header, tuple(bodies), tenant=case.principal.tenant, subject=case.principal.user)
+    # An outcome is kept as long as its request asks for, too: the one is not evidence without the other.
+    retention = case.line.retention.class_of((*case.labels, *case.answer_labels))
+    principal = case.principal
+    return Draft(header, tuple(bodies), tenant=principal.tenant, subject=principal.user, retention=retention)
 
 
 def _verdict(decision: Decision) -> dict[str, object]:

@@ -5,5 +5,7 @@
 *Sealer*: once a second it moves what the write-ahead log holds into tiles and body segments and signs a checkpoint, in
 Sunlight's order: stage, compare-and-swap, apply, publish.
 *Vault*: keys and the map from persons to handles, apart from the log, so that erasing them leaves every proof whole.
+*Order*: what only the recorder's own user may ask for on that socket: erase, hold, prune, read, a new root key.
+*Custodian*: carries orders out, each on record before it has an effect.
 *Reader*: what the command line opens; it trusts the index for nothing but speed.
 """

@@ -19,6 +19,7 @@ from magistrate.adapters.recorder.frames import (
     read_piece,
     unpack_draft,
 )
+from magistrate.adapters.recorder.orders import ORDER, Answer, Order, pack_answer, unpack_order
 from magistrate.adapters.recorder.writer import Submission
 
 LARGEST_GROUP = 512
@@ -34,10 +35,19 @@ log = logging.getLogger("magistrate.recorder")
 
 
 class Connection:
-    """One gateway: drafts come in, acknowledgements go out when there is room for them."""
+    """One gateway: drafts come in, acknowledgements go out when there is room for them.
 
-    def __init__(self, peer: socket.socket, greet: Callable[[str, int], None]) -> None:
+    Or one person's command: an order comes in, an answer goes out. Never both, and an order only if ``may_order``.
+    """
+
+    def __init__(
+        self, peer: socket.socket, greet: Callable[[str, int], None], uid: int, *, may_order: bool
+    ) -> None:
         self.socket = peer
+        self.uid = uid
+        self._may_order = may_order
+        self.orders: list[Order] = []
+        """What was ordered and not answered yet."""
         self._greet = greet
         self._wid = ""
         self._partial = bytearray()
@@ -64,10 +74,15 @@ class Connection:
                 self._take(_buffer[:length], group)
             except (msgspec.DecodeError, struct.error, ValueError, RecursionError) as error:
                 log.error(
-                    "a gateway sent what is no draft (%s): its connection is closed", type(error).__name__
+                    "a connection sent what is no draft and no order of its own (%s): it is closed",
+                    type(error).__name__,
                 )
                 return False
         return True
+
+    def answer(self, answer: Answer) -> None:
+        """Let an answer go out with the next `flush`."""
+        self._outbox.append(pack_answer(answer))
 
     def flush(self) -> bool:
         """Send the acknowledgements that are due; return whether some still wait for room."""
@@ -86,6 +101,11 @@ class Connection:
         return False
 
     def _take(self, message: memoryview, group: list[Submission]) -> None:
+        if message[:1] == ORDER:
+            if self._wid or not self._may_order:
+                raise ValueError("an order from where none may come")
+            self.orders.append(unpack_order(message))
+            return
         if message[:1] == HELLO:
             wid, last_index = read_hello(message)
             if not _WID.fullmatch(wid):

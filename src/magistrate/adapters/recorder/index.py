@@ -167,6 +167,20 @@ class Index:
         ).fetchone()
         return Located(part, *row) if row else None
 
+    def bodies_of(self, subject: str) -> list[tuple[int, Located]]:
+        """Return the records of a handle, in order, and where each of their bodies stands."""
+        found = self._database.execute(
+            "SELECT idx, (SELECT text FROM texts WHERE id = part), (SELECT text FROM texts WHERE id = segment), at"
+            " FROM bodies WHERE idx IN (SELECT idx FROM records WHERE subject = ?) ORDER BY idx",
+            (_packed_handle(subject),),
+        )
+        return [(int(index), Located(*place)) for index, *place in found]
+
+    def exact(self, eid: str) -> Row | None:
+        """Return one record by its whole id."""
+        rows = self._rows("eid = ?", [_packed(eid)], 1)
+        return rows[0] if rows else None
+
     def clear(self) -> None:
         """Forget everything: it is about another log, or of another format."""
         self._texts.clear()

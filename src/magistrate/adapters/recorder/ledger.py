@@ -9,25 +9,30 @@ import os
 import sqlite3
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 
 from magistrate.adapters.host import SystemIds
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.frames import Ack
 from magistrate.adapters.recorder.index import open_index
+from magistrate.adapters.recorder.rootkey import secret_file
 from magistrate.adapters.recorder.sealer import Sealer
-from magistrate.adapters.recorder.vault import Vault, secret_file
+from magistrate.adapters.recorder.vault import Vault
 from magistrate.adapters.recorder.wal import Entry, WalBroken, WriteAheadLog
 from magistrate.adapters.recorder.writer import Kept, Submission, Writer
-from magistrate.evidence.draft import Draft
+from magistrate.evidence.draft import Body, Draft
 from magistrate.evidence.note import NoteError, Signer, Verifier
 from magistrate.evidence.ports import Register
+from magistrate.evidence.retention import Promised, Schedule
 from magistrate.evidence.tiles import Missing
-from magistrate.exchange.errors import ConfigurationError
+from magistrate.exchange.errors import ConfigurationError, EvidenceUnavailable
 
 RECENT = 32_768
 """So many records are read again at the start, for their ids, traces and open calls. More than gateways may have waiting."""
@@ -35,20 +40,27 @@ RECENT = 32_768
 RESERVE_BYTES = 16 * 1024 * 1024
 """Kept free for the start after a full disk: sealing what was recovered, and the record that says so."""
 
-MOST_NAMED = 100
+MOST_NAMED = 500
+"""Open calls in one record of recovery; there are as many records as it takes."""
 
 log = logging.getLogger("magistrate.recorder")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where everything stands. ``origin`` empty: the log's own, or a new random one."""
+    """Where everything stands. ``origin`` empty: the log's own, or a new random one.
+
+    ``root_key``: a file outside of the vault. ``writers``: users who may hand records over, and nothing else.
+    """
 
     evidence: Path
     vault: Path
     socket: Path
     origin: str = ""
     heartbeat_s: float = 10.0
+    root_key: Path | None = None
+    retention: Schedule = field(default_factory=Schedule)
+    writers: frozenset[int] = frozenset()
 
 
 class Ledger:
@@ -73,10 +85,14 @@ class Ledger:
         self._unsealed: list[Kept] = []
         self._unsealed_bytes = 0
         self._unsealed_lock = threading.Lock()
+        self._sealing = threading.RLock()
         self._clean_stop = self._root / "stopped-cleanly"
         self._reserve = self._root / "reserve"
         try:
-            self._vault = Vault(settings.vault)
+            self._vault = Vault(settings.vault, root_key=settings.root_key)
+            self.schedule, self._schedule_changes = settings.retention.strengthened_by(
+                _schedule_kept(self._vault)
+            )
             signer = self._signer(settings)
             self._index = open_index(self._root / "index" / "records.db")
             self._sealer = Sealer(self._root, signer, self._index, self._disk, register)
@@ -90,6 +106,19 @@ class Ledger:
     def size(self) -> int:
         """How many records the newest checkpoint covers."""
         return self._sealer.size
+
+    @property
+    def root(self) -> Path:
+        return self._root
+
+    @property
+    def disk(self) -> Disk:
+        return self._disk
+
+    @property
+    def vault(self) -> Vault:
+        """The vault, for the thread that writes."""
+        return self._vault
 
     @property
     def unsealed_bytes(self) -> int:
@@ -122,6 +151,10 @@ class Ledger:
             OSError, sqlite3.Error: the disk refuses; the records stay durable and first in line.
             WalBroken: another recorder signed for this log, or the tree on disk is damaged.
         """
+        with self._sealing:
+            self._seal()
+
+    def _seal(self) -> None:
         with self._unsealed_lock:
             batch, self._unsealed = self._unsealed, []
         if not batch:
@@ -141,6 +174,57 @@ class Ledger:
     def heartbeat(self) -> Submission:
         """Return the record that tells silence from absence."""
         return self._note("heartbeat", {"records": self._writer.next_index, "refused": self._writer.refused})
+
+    def record(
+        self,
+        kind: str,
+        facts: dict[str, object],
+        *,
+        phase: str = "note",
+        tenant: str = "default",
+        subj: str = "",
+        cause: Sequence[str] = (),
+        bodies: tuple[Body, ...] = (),
+    ) -> str:
+        """Make a record of the recorder's own durable and return its id. For the thread that writes.
+
+        Raises:
+            EvidenceUnavailable: it could not be made durable; what it says must not be done.
+            WalBroken: the disk can no longer be trusted.
+        """
+        note = self._note(kind, facts)
+        note.draft.header.update(phase=phase, tenant=tenant, subj=subj)
+        if cause:
+            note.draft.header["cause"] = list(cause)
+        answers: list[Ack] = []
+        note.draft = Draft(note.draft.header, bodies, tenant=tenant)
+        note.ack = answers.append
+        self.write([note])
+        if answers[0].reason:
+            raise EvidenceUnavailable(answers[0].reason)
+        return str(note.draft.header["eid"])
+
+    @contextmanager
+    def resting(self) -> Iterator[Sealer]:
+        """Seal everything and keep sealing away, so that segments and index hold still. For the thread that writes.
+
+        Raises:
+            OSError, sqlite3.Error: the disk refuses; the records stay durable.
+        """
+        with self._sealing:
+            self._seal()
+            self._wal.remove_sealed(self._sealer.size)
+            self._sealer.catch_up()
+            yield self._sealer
+
+    def shed(self) -> None:
+        """Let nothing linger in the write-ahead log: all of it is sealed. Within `resting`.
+
+        Raises:
+            OSError: no room for a new file; the old one stays.
+            WalBroken: the disk can no longer be trusted.
+        """
+        self._wal.shed(self._writer.next_index)
 
     def greet(self, wid: str, last_index: int) -> None:
         """Prepare for records of writer ``wid``, whose newest acknowledged record stands at ``last_index`` (-1: none).
@@ -215,19 +299,17 @@ class Ledger:
         first = self._sealer.size
         entries, torn = self._wal.replay(first)
         pending = [Kept(entry, orjson.loads(entry.header)) for entry in entries]
-        writer = Writer(origin, self._vault, self._wal, first + len(entries))
+        writer = Writer(origin, self._vault, self._wal, first + len(entries), self.schedule)
         dangling = self._remember(writer, pending)
         # Sealed before anything is acknowledged again: that a record can be read back from the write-ahead log does not
         # mean that its sync ever succeeded, and a gateway that hands it over again is told that it is durable.
         self._sealer.seal(pending)
         self._wal.remove_sealed(self._sealer.size)
         self._wal.open(writer.next_index)
+        notes = []
         if writer.next_index == 0:
-            note = self._note("shard.open", {"origin": origin})
-        elif clean:
-            self._keep_reserve()
-            return writer
-        else:
+            notes.append(self._note("shard.open", {"origin": origin}))
+        elif not clean:
             facts = {"records": len(entries), "torn_bytes": torn, "open_calls": len(dangling)}
             log.warning(
                 "recovered %d records that were not sealed yet, cut %d bytes of a torn write, %d calls were open",
@@ -235,13 +317,21 @@ class Ledger:
                 torn,
                 len(dangling),
             )
-            note = self._note("recovery", {**facts, "calls": dangling[:MOST_NAMED]})
+            notes += [
+                self._note("recovery", {**facts, "calls": dangling[at : at + MOST_NAMED]})
+                for at in range(0, max(1, len(dangling)), MOST_NAMED)
+            ]
+        if self._schedule_changes:
+            notes.append(self._schedule_note())
         answers: list[Ack] = []
-        note.ack = answers.append
-        self._unsealed = writer.write([note])
-        if not self._unsealed:
-            raise OSError(0, answers[0].reason)
-        self._unsealed_bytes = sum(one.entry.weight for one in self._unsealed)
+        for note in notes:
+            note.ack = answers.append
+        self._unsealed = writer.write(notes)
+        self._unsealed_bytes = sum(kept.entry.weight for kept in self._unsealed)
+        if len(self._unsealed) < len(notes):
+            raise OSError(0, next(answer.reason for answer in answers if answer.reason))
+        if self._schedule_changes:
+            self._vault.keep_standing("retention", msgspec.json.encode(self.schedule.kept()))
         self._keep_reserve()
         return writer
 
@@ -253,6 +343,12 @@ class Ledger:
         for kept in pending:
             _follow(writer, opened, kept.entry.index, kept.header, kept.entry.header)
         return list(opened)
+
+    def _schedule_note(self) -> Submission:
+        for change in self._schedule_changes:
+            if change["refused"]:
+                log.error("retention is never weakened: %s stays as it was", change["class"])
+        return self._note("retention.change", {"changes": self._schedule_changes})
 
     def _note(self, kind: str, facts: dict[str, object]) -> Submission:
         self._seq += 1
@@ -294,6 +390,11 @@ def _follow(writer: Writer, opened: dict[str, None], index: int, header: dict[st
     if header["t"] == "recovery":
         for call in header["ext"]["calls"]:
             opened.pop(call, None)  # told before
+
+
+def _schedule_kept(vault: Vault) -> Promised:
+    kept = vault.standing("retention")
+    return msgspec.json.decode(kept, type=Promised) if kept else Promised()
 
 
 def _only_one(path: Path) -> int:

@@ -14,8 +14,11 @@ from collections.abc import Callable
 from types import FrameType
 
 from magistrate.adapters.recorder.connection import LARGEST_GROUP, Connection, user_of
+from magistrate.adapters.recorder.custodian import REFUSALS, Custodian
+from magistrate.adapters.recorder.daily import DailyPrune
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.ledger import Ledger, Settings
+from magistrate.adapters.recorder.orders import Prune
 from magistrate.adapters.recorder.wal import WalBroken
 from magistrate.adapters.recorder.writer import Submission
 
@@ -41,6 +44,8 @@ class Recorder:
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
         self._settings = settings
         self._ledger = ledger
+        self._custodian = Custodian(ledger)
+        self._pruning = DailyPrune(ledger, self._custodian)
         self._wake = threading.Event()
         self._stopping = False
         self._fatal: str | None = None
@@ -53,6 +58,10 @@ class Recorder:
         Raises:
             WalBroken: the disk can no longer be trusted; whoever starts the process again starts with recovery.
         """
+        try:
+            self._custodian.resume()
+        except REFUSALS as error:
+            log.error("an erasure waits to be finished: %s", error)
         listener = self._listen()
         sealing = threading.Thread(target=self._seal_loop, name="sealer")
         sealing.start()
@@ -66,12 +75,14 @@ class Recorder:
                     group.append(self._ledger.heartbeat())
                 if group:
                     self._write(group)
+                self._obey()
             if self._fatal is None:
                 self._drain()
         finally:
             self._stopping = True
             self._wake.set()
             sealing.join()
+            self._pruning.join()
             listener.close()
             self._settings.socket.unlink(missing_ok=True)
             for connection in self._connections.values():
@@ -120,12 +131,13 @@ class Recorder:
     def _accept(self, listener: socket.socket) -> None:
         peer, _ = listener.accept()
         uid = user_of(peer)
-        if uid not in {os.getuid(), 0}:
+        ours = uid in {os.getuid(), 0}
+        if not ours and uid not in self._settings.writers:
             log.warning("a connection of user %d was refused: it is not ours", uid)
             peer.close()
             return
         peer.setblocking(False)
-        self._connections[peer.fileno()] = Connection(peer, self._ledger.greet)
+        self._connections[peer.fileno()] = Connection(peer, self._ledger.greet, uid, may_order=ours)
         self._epoll.register(peer.fileno(), select.EPOLLIN)
 
     def _write(self, group: list[Submission]) -> None:
@@ -143,6 +155,20 @@ class Recorder:
         if waiting != connection.waiting:
             connection.waiting = waiting
             self._epoll.modify(descriptor, select.EPOLLIN | (select.EPOLLOUT if waiting else 0))
+
+    def _obey(self) -> None:
+        """Carry out what was ordered. Pruning reads much, so it is planned aside and answered later."""
+        for descriptor, connection in list(self._connections.items()):
+            orders, connection.orders = connection.orders, []
+            for order in orders:
+                if isinstance(order, Prune):
+                    self._pruning.ask(connection)
+                else:
+                    connection.answer(self._custodian.obey(order, connection.uid))
+                    self._flush(descriptor, connection)
+        for connection in self._pruning.tick(time.monotonic()):
+            if self._connections.get(connection.socket.fileno()) is connection:
+                self._flush(connection.socket.fileno(), connection)
 
     # --- sealing
 
@@ -180,8 +206,9 @@ class Recorder:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        # Bound under a mask, not changed afterwards: nobody else may connect in between.
-        mask = os.umask(0o177)
+        # Bound under a mask, not changed afterwards: nobody else may connect in between. With writers of another user
+        # the kernel's word on who connects is the guard, see `_accept`.
+        mask = os.umask(0o111 if self._settings.writers else 0o177)
         try:
             listener.bind(str(path))
         finally:

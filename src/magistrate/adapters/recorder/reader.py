@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
+import orjson
 
 from magistrate.adapters.recorder.index import Index, Row, SearchQuery
 from magistrate.adapters.recorder.sealer import CHECKPOINT
@@ -25,12 +26,13 @@ class EvidenceReader:
     Records of the last second are not sealed yet; they are found after the next checkpoint.
     """
 
-    def __init__(self, root: Path, vault: Path) -> None:
+    def __init__(self, root: Path, vault: Path, root_key: Path | None = None) -> None:
         self.root = root
         self.objects = PosixObjects(root)
         self.vkey = (root / "log.vkey").read_text(encoding="ascii").strip()
         self.log = Verifier(self.vkey).name
         self._vault_path = vault
+        self._root_key = root_key
         self._vault: Vault | None = None
         self._open: tuple[str, BinaryIO] | None = None
         self._index = Index(root / "index" / "records.db", writable=False)
@@ -57,8 +59,8 @@ class EvidenceReader:
         if not query.user:
             return [self._named(row) for row in self._index.search(query)]
         rows: list[Row] = []
-        for handle in self._opened_vault().handles_named(query.user):
-            rows += self._index.search(msgspec.structs.replace(query, subject=handle))
+        for subject in self._opened_vault().subjects_named(query.user):
+            rows += self._index.search(msgspec.structs.replace(query, subject=subject.handle))
         rows.sort(key=lambda row: -row.index)
         return [self._named(row) for row in rows[: query.limit]]
 
@@ -77,13 +79,15 @@ class EvidenceReader:
             frame = read_frame(file)
         except (OSError, ValueError):
             return None
-        return frame.ciphertext if frame.eid == header["eid"] and frame.part == part else None
+        return frame.ciphertext or None if (frame.eid, frame.part) == (header["eid"], part) else None
 
     def _segment(self, name: str) -> BinaryIO:
         """Return the segment, open. Records lie in the order they were written, so the last one serves most reads."""
         if self._open is None or self._open[0] != name:
             if self._open is not None:
+                # Also when the next one is not there: a closed file would hide all that is in it.
                 self._open[1].close()
+                self._open = None
             self._open = (name, (self.root / name).open("rb"))
         return self._open[1]
 
@@ -100,11 +104,24 @@ class EvidenceReader:
         found: dict[str, tuple[bytes, bytes]] = {}
         for meta in header.get("body", []):
             ciphertext = self.ciphertext(header, str(meta["part"]))
-            key = self._opened_vault().key(str(meta["kid"]))
+            key = self._opened_vault().key(str(header["tenant"]), str(meta["kid"]))
             if ciphertext is not None and key is not None:
                 opened = open_sealed(ciphertext, meta, key=key, log=self.log, eid=str(header["eid"]))
                 found[str(meta["part"])] = opened
         return found
+
+    def erasure(self, header: dict[str, Any]) -> Row | None:
+        """Return the order by which keys of this record were destroyed, or None."""
+        kids = {meta.get("kid") for meta in header.get("body", [])}
+        if not header.get("subj") or not kids:
+            return None
+        about = SearchQuery(subject=str(header["subj"]), app="magistrate", limit=1000)
+        for row in self._index.search(about):
+            if row.type == "erasure.order":
+                order = orjson.loads(self.header(row.index))
+                if kids & set(order["ext"]["kids"]):
+                    return row
+        return None
 
     def close(self) -> None:
         self._index.close()
@@ -119,11 +136,11 @@ class EvidenceReader:
 
     def _opened_vault(self) -> Vault:
         if self._vault is None:
-            self._vault = Vault(self._vault_path, writable=False)
+            self._vault = Vault(self._vault_path, root_key=self._root_key, writable=False)
         return self._vault
 
 
-def open_evidence(data: Path, vault: Path | None = None) -> EvidenceReader:
+def open_evidence(data: Path, vault: Path | None = None, root_key: Path | None = None) -> EvidenceReader:
     """Return a reader of the evidence under ``data``.
 
     Raises:
@@ -134,4 +151,4 @@ def open_evidence(data: Path, vault: Path | None = None) -> EvidenceReader:
         raise ConfigurationError(
             "no evidence here yet; `magistrate serve` begins a log, `--data` names another place", str(root)
         )
-    return EvidenceReader(root, vault or data / "vault")
+    return EvidenceReader(root, vault or data / "vault", root_key)

@@ -12,7 +12,8 @@ the same tree; bodies written by 1 stand twice, the same bytes. A crash after 3 
 import logging
 import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,14 @@ import orjson
 
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.index import Index, Located
-from magistrate.adapters.recorder.segments import SegmentWriter, folder_of, locate
+from magistrate.adapters.recorder.segments import SegmentWriter, locate
 from magistrate.adapters.recorder.store import PosixObjects, SqliteRegister
 from magistrate.adapters.recorder.wal import WalBroken
 from magistrate.adapters.recorder.writer import Kept
 from magistrate.evidence.checkpoint import Checkpoint, parse
 from magistrate.evidence.note import NoteError, Signer, Verifier
 from magistrate.evidence.ports import Objects, Register
+from magistrate.evidence.segment import folder_of
 from magistrate.evidence.tiles import (
     WIDTH,
     Missing,
@@ -132,9 +134,28 @@ class Sealer:
         self._add_to_index(batch, located)  # 6
         self._disk.remove(self._staging)  # 7
 
+    def forget_segments(self, folder: str) -> None:
+        """Write no further into the segments of ``folder``; see `SegmentWriter.forget`."""
+        self._segments.forget(folder)
+
+    def catch_up(self) -> None:
+        """Bring the index up to what is sealed. Raises sqlite3.Error."""
+        if self._index.size != self.size:
+            self._catch_up()
+
     def headers(self, first: int) -> Iterator[tuple[int, bytes]]:
         """Yield index and exact bytes of the sealed records from ``first`` on."""
         return read_headers(self._objects, first, self.size)
+
+    def headers_at(self, indexes: Iterable[int]) -> Iterator[tuple[int, bytes]]:
+        """Yield index and exact bytes of some sealed records; ``indexes`` rise. Each bundle is read once."""
+        for number, wanted in groupby(indexes, lambda index: index // WIDTH):
+            chosen = set(wanted)
+            for index, raw in read_headers(
+                self._objects, number * WIDTH, min((number + 1) * WIDTH, self.size)
+            ):
+                if index in chosen:
+                    yield index, raw
 
     def headers_backwards(self, last: int) -> Iterator[tuple[int, bytes]]:
         """Yield index and exact bytes of the sealed records from ``last`` down to the first."""

@@ -1,16 +1,15 @@
 """Body segments on disk: ciphertexts by tenant, retention class and day, so that what must go can go as whole files."""
 
 import os
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.index import Located
 from magistrate.adapters.recorder.writer import Kept
-from magistrate.evidence.segment import encode_frame, read_frame
+from magistrate.evidence.segment import HEAD_BYTES, emptied, encode_frame, folder_of, read_frame
 
+ZEROS = bytes(1 << 20)
 LARGEST_SEGMENT = 256 * 1024 * 1024
 
 
@@ -62,6 +61,10 @@ class SegmentWriter:
             self._append(folder, b"".join(frames))
         return located
 
+    def forget(self, folder: str) -> None:
+        """Begin a new file in ``folder`` the next time: the one that was being written may have been removed."""
+        self._segments.pop(folder, None)
+
     def _append(self, folder: str, data: bytes) -> None:
         segment = self._segments[folder]
         new = segment.length == 0
@@ -93,20 +96,55 @@ class SegmentWriter:
 def locate(root: Path, folder: str) -> Iterator[tuple[str, Located]]:
     """Yield record id and place of every whole body in a folder, from the segments alone."""
     for path in sorted((root / "body" / folder).glob("*.seg"), key=lambda path: int(path.stem)):
-        name = str(path.relative_to(root))
-        with path.open("rb") as file:
-            while True:
-                try:
-                    frame = read_frame(file)
-                except ValueError:
-                    break  # the end, or what a crash left behind it
-                yield frame.eid, Located(frame.part, name, frame.offset)
+        yield from locate_in(root, str(path.relative_to(root)))
 
 
-def folder_of(header: dict[str, Any]) -> str:
-    """Return tenant, retention class and day as a path in which nothing but names can stand."""
-    day = time.strftime("%Y-%m-%d", time.gmtime(header["ts"] // 1_000_000))
-    tenant = "".join(
-        c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in str(header.get("tenant", ""))
-    )
-    return f"{tenant[:64] or 'default'}/{header['ret']['class']}/{day}"
+def locate_in(root: Path, name: str) -> Iterator[tuple[str, Located]]:
+    """Yield record id and place of every whole body in one segment."""
+    with (root / name).open("rb") as file:
+        while True:
+            try:
+                frame = read_frame(file)
+            except ValueError:
+                return  # the end, or what a crash left behind it
+            yield frame.eid, Located(frame.part, name, frame.offset)
+
+
+def empty(root: Path, disk: Disk, places: Sequence[Located]) -> int:
+    """Overwrite the ciphertexts at ``places`` and sync; return how many were there. Raises OSError.
+
+    Lengths and places stay, so that nothing else in a segment moves.
+    """
+    by_segment: dict[str, list[int]] = {}
+    for place in places:
+        by_segment.setdefault(place.segment, []).append(place.at)
+    done = 0
+    for name, offsets in by_segment.items():
+        try:
+            descriptor = os.open(root / name, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue  # its retention ended before
+        try:
+            done += sum(_empty_frame(descriptor, disk, at) for at in sorted(offsets))
+            disk.sync(descriptor)
+        finally:
+            os.close(descriptor)
+    return done
+
+
+def _empty_frame(descriptor: int, disk: Disk, at: int) -> bool:
+    head = os.pread(descriptor, HEAD_BYTES, at)
+    if len(head) < HEAD_BYTES:
+        return False
+    try:
+        magic, begin, length = emptied(head)
+    except ValueError:
+        return False
+    os.lseek(descriptor, at, os.SEEK_SET)
+    disk.write(descriptor, magic)
+    os.lseek(descriptor, at + begin, os.SEEK_SET)
+    while length:
+        piece = ZEROS[: min(length, len(ZEROS))]
+        disk.write(descriptor, piece)
+        length -= len(piece)
+    return True

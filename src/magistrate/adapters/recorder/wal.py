@@ -170,6 +170,31 @@ class WriteAheadLog:
             else:
                 self._disk.remove(path)
 
+    def shed(self, index: int) -> None:
+        """Go on in a file of zeros at record ``index`` and remove all others, spares too; all before must be sealed.
+
+        Raises:
+            OSError: no room for a new file; nothing that is needed is gone.
+            WalBroken: a file that was to be cleared cannot be trusted any more.
+        """
+        for spare in self._directory.glob("*.spare"):
+            self._disk.remove(spare)
+        path = self._directory / f"{index:016d}.wal"
+        if path.exists():
+            # The file that is open. Nothing stands in it yet, but it may have been another one's before.
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            try:
+                self._disk.write(self._descriptor, bytes(FILE_BYTES))
+                self._disk.sync(self._descriptor)
+            except OSError as error:
+                raise WalBroken(f"a file could not be cleared: {error.strerror}") from error
+        else:
+            self.open(index)
+        for other in self._directory.glob("*.wal"):
+            if other != path:
+                self._disk.remove(other)
+        self._disk.sync_directory(self._directory)
+
     def close(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import sqlite3
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
@@ -16,6 +17,7 @@ from magistrate.adapters.recorder.wal import Entry, WriteAheadLog
 from magistrate.evidence.canonical import LARGEST_INTEGER, encode
 from magistrate.evidence.draft import Draft
 from magistrate.evidence.merkle import leaf_hash
+from magistrate.evidence.retention import Schedule
 from magistrate.evidence.seal import LARGEST_BODY, seal
 
 REMEMBERED_IDS = 65_536
@@ -24,11 +26,16 @@ REMEMBERED_IDS = 65_536
 REMEMBERED_TRACES = 65_536
 REMEMBERED_WRITERS = 4096
 MOST_BODIES = 32
-OWN_TYPES = frozenset({"shard.open", "shard.close", "heartbeat", "recovery"})
+OWN_TYPES = frozenset(
+    {
+        *("shard.open", "shard.close", "heartbeat", "recovery", "access.read", "key.event"),
+        *("erasure.order", "erasure", "erasure.deferred"),
+        *("hold.place", "hold.release", "retention.change", "retention.prune"),
+    }
+)
 """What only the recorder itself can say."""
 
 _EID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
-_RETENTION = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
 _PART = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 
 Value = TypeVar("Value")
@@ -85,9 +92,12 @@ class _Group:
 class Writer:
     """Makes groups of drafts durable. One thread."""
 
-    def __init__(self, log: str, vault: Vault, wal: WriteAheadLog, next_index: int) -> None:
+    def __init__(
+        self, log: str, vault: Vault, wal: WriteAheadLog, next_index: int, schedule: Schedule
+    ) -> None:
         self._log = log
         self._vault = vault
+        self._schedule = schedule
         self._wal = wal
         self._places: Bounded[tuple[int, bytes]] = Bounded(REMEMBERED_IDS)
         self._previous: Bounded[bytes] = Bounded(REMEMBERED_TRACES)
@@ -152,8 +162,15 @@ class Writer:
         lost = next((cause for cause in header.get("cause", ()) if cause in self._not_kept), None)
         if lost is not None:
             raise ValueError(f"its cause `{lost}` was refused")
-        handle = self._vault.handle(draft.tenant, draft.subject) if draft.subject else ""
-        kid, key = self._vault.key_for(draft.tenant, handle, draft.retention, quarter(header["ts"]))
+        # By the later of two clocks: a gateway whose clock is behind must not shorten what it writes.
+        ret = self._schedule.stamp(draft.retention, max(header["ts"], time.time_ns() // 1000))
+        if submission.own:
+            handle = header.get("subj", "")
+        else:
+            handle = self._vault.handle(draft.tenant, draft.subject) if draft.subject else ""
+        # What the recorder says of a person is not lost with that person's keys.
+        keyed = "" if submission.own else handle
+        kid, key = self._vault.key_for(draft.tenant, keyed, draft.retention, quarter(header["ts"]))
         sealed = [
             seal(
                 body.content,
@@ -176,7 +193,7 @@ class Writer:
             "wseq": wseq,
             "prev": previous.hex(),
             "subj": handle,
-            "ret": {"class": draft.retention},
+            "ret": ret,
             "body": [one.meta for one in sealed],
         }
         raw = encode(header)
@@ -239,8 +256,8 @@ def check(draft: Draft, *, own: bool) -> None:
     cause = header.get("cause", [])
     if not isinstance(cause, list) or not all(isinstance(one, str) for one in cause):
         raise ValueError("`cause` is no list of ids")
-    if not _RETENTION.fullmatch(draft.retention):
-        raise ValueError("the retention class is no name")
+    if header.get("tenant") != draft.tenant:
+        raise ValueError("`tenant` is not the one whose keys are to be used")
     parts = {body.part for body in draft.bodies}
     if len(draft.bodies) > MOST_BODIES or len(parts) != len(draft.bodies):
         raise ValueError(f"more than {MOST_BODIES} bodies, or two of one name")

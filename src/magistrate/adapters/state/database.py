@@ -36,6 +36,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             revoked_us INTEGER
         ) WITHOUT ROWID""",
     ),
+    ("ALTER TABLE admin_tokens ADD COLUMN person TEXT NOT NULL DEFAULT ''",),
 )
 """Schema version N is reached by running the first N. Released ones never change; new ones are appended."""
 

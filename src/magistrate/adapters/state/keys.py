@@ -130,24 +130,26 @@ class KeyStore:
         """Return whether another connection has written since the last snapshot. Costs microseconds."""
         return self._database.version() != self._seen
 
-    def create_token(self, right: Right = Right.ADMIN) -> tuple[str, AdminToken]:
+    def create_token(self, right: Right = Right.ADMIN, *, person: str = "") -> tuple[str, AdminToken]:
         """Mint and keep a control-plane token; the first of the pair is the only time that it is seen."""
-        presented, token = mint_token(self._random(RANDOM_BYTES), now_us=self._now_us(), right=right)
+        presented, token = mint_token(
+            self._random(RANDOM_BYTES), now_us=self._now_us(), right=right, person=person
+        )
         with self._database.writing() as connection:
             connection.execute(
-                "INSERT INTO admin_tokens (id, digest, opens, created_us) VALUES (?, ?, ?, ?)",
-                (token.id, token.digest, token.right.value, token.created_us),
+                "INSERT INTO admin_tokens (id, digest, opens, created_us, person) VALUES (?, ?, ?, ?, ?)",
+                (token.id, token.digest, token.right.value, token.created_us, token.person),
             )
         return presented, token
 
     def tokens(self) -> tuple[AdminToken, ...]:
         """Return the control-plane tokens that are not revoked."""
         found = self._database.rows(
-            "SELECT id, digest, opens, created_us FROM admin_tokens WHERE revoked_us IS NULL ORDER BY created_us, id"
+            "SELECT id, digest, opens, created_us, person FROM admin_tokens WHERE revoked_us IS NULL ORDER BY created_us, id"
         )
         return tuple(
-            AdminToken(str(key), bytes(digest), Right(opens), int(created))
-            for key, digest, opens, created in found
+            AdminToken(str(key), bytes(digest), Right(opens), int(created), person=str(person))
+            for key, digest, opens, created, person in found
         )
 
     def revoke_token(self, token_id: str) -> None:

@@ -3,7 +3,6 @@
 import re
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +15,10 @@ from rich.tree import Tree
 
 from magistrate.adapters.recorder.reader import EvidenceReader, Row, SearchQuery, open_evidence
 from magistrate.app.cli import ANSWER_IS_NO, CANNOT_DECIDE
+from magistrate.app.cli.evidence_orders import ByOption, ReasonOption, erase, holds, prune, rotate_root
 from magistrate.app.cli.located import ConfigOption, DataOption, JsonOption, configuration
+from magistrate.app.cli.moments import moment
+from magistrate.app.custody import open_content, person
 from magistrate.evidence.bundle import Exported, verify_bundle, write_bundle
 from magistrate.evidence.proof import Proof
 from magistrate.evidence.seal import SealBroken
@@ -28,15 +30,34 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Search, show, verify and export the record."
 )
 
+app.command()(erase)
+app.command()(prune)
+app.command("rotate-root")(rotate_root)
+app.add_typer(holds, name="hold")
+
 RecordId = Annotated[str, typer.Argument(help="Record id (x-magistrate-record), or its beginning.")]
 SEALED_WITHIN_S = 2.0
 SHORTEST_PREFIX = 8
 _COLOURS = {"allow": "green", "deny": "red", "escalate": "yellow", "indeterminate": "magenta"}
 
 
+_readers: list[EvidenceReader] = []
+
+
+@app.callback()
+def _evidence(ctx: typer.Context) -> None:
+    ctx.call_on_close(_close)
+
+
 def _open(config: Path | None, data: Path | None) -> EvidenceReader:
     settings = configuration(config, data)
-    return open_evidence(settings.data, settings.vault_dir)
+    _readers.append(open_evidence(settings.data, settings.vault_dir, settings.root_key))
+    return _readers[-1]
+
+
+def _close() -> None:
+    while _readers:
+        _readers.pop().close()
 
 
 @app.command()
@@ -86,13 +107,17 @@ def verify_bundle_file(
 def show(
     record: RecordId,
     content: Annotated[bool, typer.Option(help="Also show prompts and answers, decrypted.")] = False,
+    reason: ReasonOption = "",
+    by: ByOption = "",
     config: ConfigOption = None,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show a call's records: the intent and the outcome."""
+    """Show a call's records: the intent and the outcome. Content is shown only once the reading is on record."""
     reader = _open(config, data)
     rows = _rows(reader, record)
+    if content:
+        _reading(config, data, rows, reason=reason, by=by, selector=f"evidence show {record}")
     shown = [_record(reader, row, content=content) for row in rows]
     if json:
         _print_json(shown)
@@ -104,11 +129,16 @@ def show(
         for part, text in item.get("bodies", {}).items():
             console.rule(part, style="dim")
             console.print(text, markup=False)
+        if item.get("gone"):
+            console.print(f"[yellow]{item['gone']['says']}[/yellow]")
 
 
 @app.command()
 def trace(
     record: Annotated[str, typer.Argument(help="Record id or trace id.")],
+    content: Annotated[bool, typer.Option(help="Also show prompts and answers, decrypted.")] = False,
+    reason: ReasonOption = "",
+    by: ByOption = "",
     config: ConfigOption = None,
     data: DataOption = None,
     json: JsonOption = False,
@@ -118,8 +148,11 @@ def trace(
     rows = reader.trace(record) if re.fullmatch(r"[0-9a-f]{32}", record) else []
     rows = rows or reader.trace(_rows(reader, record)[0].trace)
     headers = {row.eid: orjson.loads(reader.header(row.index)) for row in rows}
+    if content:
+        _reading(config, data, rows, reason=reason, by=by, selector=f"evidence trace {record}")
+        shown = [_record(reader, row, content=True) for row in rows]
     if json:
-        _print_json(list(headers.values()))
+        _print_json(shown if content else list(headers.values()))
         return
     tree = Tree(f"[bold]trace {rows[0].trace}[/bold]")
     for row in rows:
@@ -132,7 +165,12 @@ def trace(
             )
         elif row.call not in headers:
             tree.add(f"{row.type} {row.eid}")
-    Console(highlight=False).print(tree)
+    console = Console(highlight=False)
+    console.print(tree)
+    for item in shown if content else []:
+        for part, text in item.get("bodies", {}).items():
+            console.rule(f"record {item['index']}, {part}", style="dim")
+            console.print(text, markup=False)
 
 
 @app.command()
@@ -191,6 +229,8 @@ def export(
     record: RecordId,
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")],
     content: Annotated[bool, typer.Option(help="Include prompts and answers, opened.")] = True,
+    reason: ReasonOption = "",
+    by: ByOption = "",
     config: ConfigOption = None,
     data: DataOption = None,
     json: JsonOption = False,
@@ -199,8 +239,11 @@ def export(
     reader = _open(config, data)
     call = _rows(reader, record)[0]
     size, checkpoint = reader.size, reader.checkpoint()
+    rows = reader.trace(call.trace)
+    if content:
+        _reading(config, data, rows, reason=reason, by=by, selector=f"evidence export {record}")
     exported = []
-    for row in reader.trace(call.trace):
+    for row in rows:
         raw = reader.header(row.index)
         path = prove_inclusion(reader.objects.get, row.index, size)
         opened = reader.opened(orjson.loads(raw)) if content else {}
@@ -213,21 +256,13 @@ def export(
     print(f"verify it with: magistrate evidence verify-bundle {output} --vkey '{reader.vkey}'")
 
 
-def moment(text: str, now: Callable[[], float] = time.time) -> int:
-    """Return a point in time in microseconds since the epoch.
-
-    Raises:
-        BadParameter: it is neither a date, a time nor a span such as ``7d``.
-    """
-    span = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
-    if span:
-        return int((now() - int(span[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[span[2]]) * 1e6)
-    for form in ("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"):
-        try:
-            return int(time.mktime(time.strptime(text, form)) * 1e6)
-        except ValueError:
-            continue
-    raise typer.BadParameter(f"`{text}` is no time; write 2026-11-24, 2026-11-24T10:00 or 30m, 12h, 7d")
+def _reading(
+    config: Path | None, data: Path | None, rows: list[Row], *, reason: str, by: str, selector: str
+) -> None:
+    """Put a reading on record before anything of it is shown."""
+    settings = configuration(config, data)
+    reader = person(settings, by) if by else None
+    open_content(settings, tuple(row.eid for row in rows), reason=reason, selector=selector, by=reader)
 
 
 def _rows(reader: EvidenceReader, record: str) -> list[Row]:
@@ -286,7 +321,24 @@ def _record(reader: EvidenceReader, row: Row, *, content: bool) -> dict[str, Any
             }
         except SealBroken as error:
             item["broken"] = str(error)
-    return item
+    gone = _gone(reader, header)
+    return item | ({"gone": gone} if gone else {})
+
+
+def _gone(reader: EvidenceReader, header: dict[str, Any]) -> dict[str, Any] | None:
+    """Return why a record's content is not there any more, or None: it is, or nobody ordered it to go."""
+    order = reader.erasure(header)
+    if order is not None:
+        says = f"its content was erased on {_when(order.ts_us)} by record {order.eid}"
+        return {"how": "erased", "ts_us": order.ts_us, "record": order.eid, "says": says}
+    until = header.get("ret", {}).get("until")
+    parts = [str(meta["part"]) for meta in header.get("body", [])]
+    if not parts or not isinstance(until, int) or until > time.time_ns() // 1000:
+        return None
+    if any(reader.ciphertext(header, part) for part in parts):
+        return None
+    says = f"its retention ended on {_when(until)} and its content was pruned"
+    return {"how": "pruned", "ts_us": until, "says": says}
 
 
 def _call(tree: Tree, row: Row, intent: dict[str, Any], others: list[dict[str, Any]]) -> None:
@@ -346,6 +398,10 @@ def _tell(report: Report, *, json: bool, what: str, key_given: bool) -> None:
             f"[bold {colour}]{report.verdict.value}[/bold {colour}]  {what} of {report.size} records, "
             f"{report.bodies} bodies checked, {report.open_calls} calls without an end"
         )
+        if report.erased or report.pruned:
+            console.print(
+                f"  {report.erased} bodies erased by order, {report.pruned} pruned after their retention"
+            )
         for problem in report.findings[:50]:
             console.print(f"  {problem.place}: {problem.what}", markup=False)
         if len(report.findings) > 50:

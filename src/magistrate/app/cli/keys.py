@@ -158,6 +158,9 @@ def revoke(
 @app.command()
 def token(
     metrics: Annotated[bool, typer.Option("--metrics", help="A token that opens only /metrics.")] = False,
+    person: Annotated[
+        str, typer.Option(help="Who will hold it; legal holds need two tokens of two people.")
+    ] = "",
     config: ConfigOption = None,
     data: DataOption = None,
     json: JsonOption = False,
@@ -165,7 +168,7 @@ def token(
     """Create a control-plane token and print it: the only time that it is shown."""
     right = Right.METRICS if metrics else Right.ADMIN
     with _store(config, data) as store:
-        presented, made = store.create_token(right)
+        presented, made = store.create_token(right, person=person)
     print(
         msgspec.json.encode({"token": presented, "id": made.id, "right": right.value}).decode()
         if json

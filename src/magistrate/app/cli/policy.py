@@ -11,6 +11,7 @@ import typer
 from magistrate.adapters.recorder.reader import SearchQuery, open_evidence
 from magistrate.app.bundles import PolicySource, starter
 from magistrate.app.cli.located import ConfigOption, DataOption, JsonOption, configuration
+from magistrate.app.custody import open_content
 from magistrate.app.judged import NoJudgement, one, several
 from magistrate.app.policies import load_stored_bundle
 from magistrate.app.policy_tests import run_directory
@@ -66,11 +67,12 @@ def explain(
 ) -> None:
     """Decide a recorded call again and show why. Exit 1 when the answer is not the recorded one."""
     settings = configuration(config, data)
-    evidence = open_evidence(settings.data, settings.vault_dir)
+    evidence = open_evidence(settings.data, settings.vault_dir, settings.root_key)
     try:
         row, judgement = one(evidence, record)
     finally:
         evidence.close()
+    open_content(settings, (row.eid,), reason="policy explain", selector=record)
     bundle = (
         PolicySource(policies).load()
         if policies
@@ -102,14 +104,16 @@ def replay(
     bundle = PolicySource(directory or settings.policies_dir).load()
     changed: list[dict[str, object]] = []
     flips: Counter[str] = Counter()
+    read: list[str] = []
     asked = gone = 0
-    evidence = open_evidence(settings.data, settings.vault_dir)
+    evidence = open_evidence(settings.data, settings.vault_dir, settings.root_key)
     try:
         for row, judgement in several(evidence, SearchQuery(limit=last)):
             if isinstance(judgement, NoJudgement):
                 gone += 1
                 continue
             asked += 1
+            read.append(row.eid)
             told = decide_again(bundle, judgement)
             if not told.same:
                 before, after = told.recorded.effect.value, told.again.effect.value
@@ -117,6 +121,8 @@ def replay(
                 changed.append({"record": row.eid, "differences": told.differences})
     finally:
         evidence.close()
+    if read:
+        open_content(settings, tuple(read), reason="policy replay", selector=f"the last {last} records")
     if json:
         summary = {"bundle": bundle.digest, "asked": asked, "without_judgement": gone, "flips": dict(flips)}
         print(msgspec.json.encode({**summary, "changed": changed}).decode())

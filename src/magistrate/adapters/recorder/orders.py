@@ -1,0 +1,123 @@
+"""Orders to the recorder, and its answers: what only its own user may ask for.
+
+An order travels on the recorder's socket, one message each way, on a connection that writes no records. The recorder
+knows from the kernel whose process asks.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from magistrate.adapters.recorder.frames import LARGEST_MESSAGE
+from magistrate.evidence.hold import Person, Selector
+
+ORDER, ANSWER = b"C", b"R"
+LONGEST_REASON = 2000
+RECORDS_IN_A_READING = 1000
+"""So many are named in one record of a reading."""
+
+
+class Erase(msgspec.Struct, frozen=True, tag="erase"):
+    """Destroy what is kept of a person, in one tenant or in all."""
+
+    subject: str
+    tenant: str = ""
+    reason: str = ""
+    by: Person = Person()
+
+
+class Prune(msgspec.Struct, frozen=True, tag="prune"):
+    """Delete the segments whose retention has ended."""
+
+
+class PlaceHold(msgspec.Struct, frozen=True, tag="hold.place"):
+    selector: Selector
+    reason: str
+    by: Person
+
+
+class ConfirmHold(msgspec.Struct, frozen=True, tag="hold.confirm"):
+    """The second person's word: for the hold, or for its release, whichever was asked for."""
+
+    hold: str
+    by: Person
+
+
+class ReleaseHold(msgspec.Struct, frozen=True, tag="hold.release"):
+    hold: str
+    reason: str
+    by: Person
+
+
+class ListHolds(msgspec.Struct, frozen=True, tag="hold.list"):
+    """Tell all holds, released ones too."""
+
+
+class ReadContent(msgspec.Struct, frozen=True, tag="read"):
+    """Put on record that content is about to be read; ``selector`` says in words what was looked for.
+
+    ``count`` is how many records are read where ``records`` names only the first of them.
+    """
+
+    records: tuple[str, ...]
+    count: int = 0
+    reason: str = ""
+    selector: str = ""
+    by: Person = Person()
+
+
+class RotateRoot(msgspec.Struct, frozen=True, tag="rotate-root"):
+    """Put a new root key in place, so that older copies of the vault no longer open."""
+
+    by: Person = Person()
+
+
+Order = Erase | Prune | PlaceHold | ConfirmHold | ReleaseHold | ListHolds | ReadContent | RotateRoot
+
+
+class Outcome(StrEnum):
+    DONE = "done"
+    NO = "no"
+    UNABLE = "unable"
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """``says`` is for people; ``facts`` are for programs."""
+
+    outcome: Outcome
+    says: str
+    facts: dict[str, Any] = {}
+
+
+_encoder = msgspec.msgpack.Encoder()
+_orders: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)
+_answers = msgspec.msgpack.Decoder(Answer)
+
+
+def pack_order(order: Order) -> bytes:
+    """Return the message. Raises ValueError: longer than a message can be."""
+    data = ORDER + _encoder.encode(order)
+    if len(data) > LARGEST_MESSAGE // 2:
+        raise ValueError("the order is too long")
+    return data
+
+
+def unpack_order(message: bytes | memoryview) -> Order:
+    """Return the order in a message. Raises `msgspec.DecodeError`."""
+    return _orders.decode(memoryview(message)[1:])
+
+
+def pack_answer(answer: Answer) -> bytes:
+    """Return the message; facts that would not fit are left out, and that is said."""
+    data = ANSWER + _encoder.encode(answer)
+    if len(data) <= LARGEST_MESSAGE // 2:
+        return data
+    return ANSWER + _encoder.encode(
+        msgspec.structs.replace(answer, facts={"left_out": "too many to send; the log holds them"})
+    )
+
+
+def unpack_answer(message: bytes) -> Answer:
+    """Return the answer in a message. Raises `msgspec.DecodeError`."""
+    return _answers.decode(memoryview(message)[1:])
