@@ -109,14 +109,7 @@ def message(kind: int, name: str, moment: int, text: str) -> bytes:
         return f"cosignature/v1\ntime {moment}\n{text}".encode()
     checkpoint = parse(text)
     numbers = struct.pack(">QQ", 0, checkpoint.size)
-    return (
-        _LABEL
-        + _short(name)
-        + _TIME.pack(moment)
-        + _short(checkpoint.origin)
-        + numbers
-        + checkpoint.root
-    )
+    return _LABEL + _short(name) + _TIME.pack(moment) + _short(checkpoint.origin) + numbers + checkpoint.root
 
 
 def key_id(name: str, kind: int, public: bytes) -> bytes:

@@ -44,6 +44,8 @@ PHASES: Mapping[str, str] = {
     "config.change": "note",
     "heartbeat": "note",
     "recovery": "note",
+    "recorder.start": "note",
+    "recorder.stop": "note",
     "shard.open": "note",
     "access.read": "note",
 }

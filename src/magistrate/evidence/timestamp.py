@@ -32,6 +32,10 @@ class StampError(ValueError):
     """The token is malformed, is no answer, or does not prove what it is shown for."""
 
 
+class Forged(StampError):  # noqa: N818  because it is a verdict on the token
+    """The token is not what an authority said of this checkpoint: it stamps other data, or was changed since."""
+
+
 class Stamp(msgspec.Struct, frozen=True):
     """Who stamped, when (microseconds since the epoch), and how far that may be off."""
 
@@ -61,7 +65,9 @@ class Authority:
         self._between = [one for one in issuers if one.subject != one.issuer]
         pinned = [one for one in certificates if not _may_issue(one)]
         if not self._roots or len(pinned) > 1:
-            raise StampError("the authority's file needs a root, and at most one certificate that pins the signer")
+            raise StampError(
+                "the authority's file needs a root, and at most one certificate that pins the signer"
+            )
         self._pinned = pinned[0] if pinned else None
         self.name = self._roots[0].subject.rfc4514_string()
 
@@ -79,7 +85,7 @@ class Authority:
         try:
             verifier.verify_message(answer, text)
         except (VerificationError, ValueError) as error:
-            raise StampError(_reason(error)) from None
+            raise _refusal(str(error)) from None
         info = answer.tst_info
         return Stamp(signer.subject.rfc4514_string(), _microseconds(info.gen_time), _accuracy(answer))
 
@@ -123,13 +129,16 @@ def first_to_hold(token: bytes, text: bytes, authorities: Sequence[Authority]) -
     Raises:
         StampError: none does; the reasons of all are told.
     """
-    reasons = []
+    refusals: list[StampError] = []
     for authority in authorities:
         try:
             return authority.verify(token, text)
         except StampError as error:
-            reasons.append(str(error))
-    raise StampError("; ".join(dict.fromkeys(reasons)) or "no authority is trusted")
+            refusals.append(error)
+    reasons = "; ".join(dict.fromkeys(str(error) for error in refusals)) or "no authority is trusted"
+    # Whom we do not trust cannot be caught forging: it takes a trusted signer to stamp other data.
+    forged = any(isinstance(error, Forged) for error in refusals)
+    raise Forged(reasons) if forged else StampError(reasons)
 
 
 def _signer(answer: TimeStampResponse, pinned: x509.Certificate | None) -> x509.Certificate:
@@ -166,24 +175,26 @@ def _may_issue(certificate: x509.Certificate) -> bool:
         return False
 
 
-def _reason(error: Exception) -> str:
-    text = str(error)
+def _refusal(text: str) -> StampError:
     if "Mismatch between messages" in text:
-        return "it stamps other data than this checkpoint"
+        return Forged("it stamps other data than this checkpoint")
     if "EKU" in text:
-        return "the signer's certificate is not for time-stamping"
+        return StampError("the signer's certificate is not for time-stamping")
     if "Nonce" in text:
-        return "it answers another request"
+        return StampError("it answers another request")
     why = _OPENSSL.search(text)
     if why:
-        return f"its signer's certificate is not trusted: {why[1]}"
+        return StampError(f"its signer's certificate is not trusted: {why[1]}")
     if "pkcs7" in text.lower():
-        return "its signature does not verify"
-    return text[:1].lower() + text[1:300].rstrip(".")
+        return Forged("its signature does not verify")
+    return StampError(text[:1].lower() + text[1:300].rstrip("."))
 
 
 def _microseconds(moment: datetime) -> int:
-    return int((moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()) * 1_000_000 + moment.microsecond
+    return (
+        int((moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()) * 1_000_000
+        + moment.microsecond
+    )
 
 
 def _accuracy(answer: TimeStampResponse) -> int:

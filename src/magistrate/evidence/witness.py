@@ -1,4 +1,4 @@
-"""The judgement of a witness (C2SP tlog-witness, add-checkpoint): may this checkpoint be cosigned after the last one?
+"""The judgement of a witness (C2SP tlog-witness): whether a checkpoint may be cosigned after the last one.
 
 1 take the request apart   2 a known log?   3 signed by its key?   4 the old size: not beyond the new one, and the one
 we cosigned last   5 the same size: the same root   6 a larger one: the consistency proof
@@ -38,7 +38,9 @@ class Refusal(Exception):  # noqa: N818  because it is an answer, not a malfunct
     ``conflict`` says that the log signed something that cannot stand beside what it signed before.
     """
 
-    def __init__(self, status: int, reason: str, *, latest: int | None = None, conflict: bool = False) -> None:
+    def __init__(
+        self, status: int, reason: str, *, latest: int | None = None, conflict: bool = False
+    ) -> None:
         super().__init__(reason)
         self.status = status
         self.latest = latest
@@ -90,9 +92,7 @@ def parse(body: bytes) -> Request:
     return Request(int(number), proof, note)
 
 
-def judge(
-    request: Request, logs: Mapping[str, Sequence[Verifier]], seen: Callable[[str], Seen]
-) -> Accepted:
+def judge(request: Request, logs: Mapping[str, Sequence[Verifier]], seen: Callable[[str], Seen]) -> Accepted:
     """Return what may be cosigned. ``logs`` are the keys trusted for each origin.
 
     Raises:
@@ -119,7 +119,7 @@ def judge(
         if checkpoint.root != before.root:
             raise Refusal(409, "another root of the same size", latest=before.size, conflict=True)
     elif not _consistent(request, before, checkpoint):  # 6
-        raise Refusal(422, "the consistency proof does not verify", conflict=True)
+        raise Refusal(422, "the consistency proof does not verify")
     return Accepted(checkpoint, before, text, request.note)
 
 

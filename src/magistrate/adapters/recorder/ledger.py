@@ -9,13 +9,14 @@ import os
 import sqlite3
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from magistrate.adapters.host import SystemIds
+from magistrate.adapters.recorder.attesting import Plan
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.frames import Ack
 from magistrate.adapters.recorder.index import open_index
@@ -23,6 +24,7 @@ from magistrate.adapters.recorder.sealer import Sealer
 from magistrate.adapters.recorder.vault import Vault, secret_file
 from magistrate.adapters.recorder.wal import Entry, WalBroken, WriteAheadLog
 from magistrate.adapters.recorder.writer import Kept, Submission, Writer
+from magistrate.evidence.cosignature import ML_DSA_44, Cosigner
 from magistrate.evidence.draft import Draft
 from magistrate.evidence.note import NoteError, Signer, Verifier
 from magistrate.evidence.ports import Register
@@ -36,6 +38,7 @@ RESERVE_BYTES = 16 * 1024 * 1024
 """Kept free for the start after a full disk: sealing what was recovered, and the record that says so."""
 
 MOST_NAMED = 100
+MLDSA_VKEY = "log-mldsa.vkey"
 
 log = logging.getLogger("magistrate.recorder")
 
@@ -49,6 +52,8 @@ class Settings:
     socket: Path
     origin: str = ""
     heartbeat_s: float = 10.0
+    plan: Plan = field(default_factory=Plan)
+    """Who is asked to vouch for the log."""
 
 
 class Ledger:
@@ -70,6 +75,9 @@ class Ledger:
         self._ids = SystemIds()
         self._wid = f"recorder-{self._ids.record()}"
         self._seq = 0
+        self._announced = {"heartbeat_ms": int(settings.heartbeat_s * 1000)}
+        self.beacon = b""
+        """Digest of the newest time-stamp: the next heartbeat names it, so that it cannot have been written before."""
         self._unsealed: list[Kept] = []
         self._unsealed_bytes = 0
         self._unsealed_lock = threading.Lock()
@@ -78,8 +86,10 @@ class Ledger:
         try:
             self._vault = Vault(settings.vault)
             signer = self._signer(settings)
+            cosigner = self._cosigner(settings, signer.name)
+            self.vkey = signer.vkey
             self._index = open_index(self._root / "index" / "records.db")
-            self._sealer = Sealer(self._root, signer, self._index, self._disk, register)
+            self._sealer = Sealer(self._root, signer, cosigner, self._index, self._disk, register)
             self._wal = WriteAheadLog(self._root / "wal", self._disk)
             self._writer = self._recover(signer.name)
         except BaseException:
@@ -137,7 +147,12 @@ class Ledger:
 
     def heartbeat(self) -> Submission:
         """Return the record that tells silence from absence."""
-        return self._note("heartbeat", {"records": self._writer.next_index, "refused": self._writer.refused})
+        facts = {"records": self._writer.next_index, "refused": self._writer.refused, **self._announced}
+        return self._note("heartbeat", facts | ({"beacon": self.beacon.hex()} if self.beacon else {}))
+
+    def farewell(self) -> Submission:
+        """Return the record that announces a silence: the recorder stops because it was told to."""
+        return self._note("recorder.stop", {"records": self._writer.next_index})
 
     def greet(self, wid: str, last_index: int) -> None:
         """Prepare for records of writer ``wid``, whose newest acknowledged record stands at ``last_index`` (-1: none).
@@ -187,6 +202,23 @@ class Ledger:
             self._disk.put(vkey, signer.vkey.encode() + b"\n", mode=0o644)
         return signer
 
+    def _cosigner(self, settings: Settings, origin: str) -> Cosigner:
+        """Return the log's ML-DSA-44 key. A log that began without one gets it now."""
+        vkey = self._root / MLDSA_VKEY
+        known = vkey.read_text(encoding="ascii").strip() if vkey.exists() else ""
+        key = settings.vault / "signing-mldsa.key"
+        try:
+            cosigner = Cosigner(origin, secret_file(key, create=not known), ML_DSA_44)
+        except NoteError as error:
+            raise ConfigurationError(str(error), str(vkey)) from None
+        if known and known != cosigner.vkey:
+            raise ConfigurationError(
+                f"is not the key that `{key}` belongs to; restore the vault's `{key.name}`", str(vkey)
+            )
+        if not known:
+            self._disk.put(vkey, cosigner.vkey.encode() + b"\n", mode=0o644)
+        return cosigner
+
     def _recover(self, origin: str) -> Writer:
         clean = self._clean_stop.exists()
         self._disk.remove(self._clean_stop)
@@ -220,12 +252,12 @@ class Ledger:
         self._wal.remove_sealed(self._sealer.size)
         self._wal.open(writer.next_index)
         if writer.next_index == 0:
-            note = self._note("shard.open", {"origin": origin})
+            note = self._note("shard.open", {"origin": origin, **self._announced})
         elif clean:
-            self._keep_reserve()
-            return writer
+            note = self._note("recorder.start", dict(self._announced))
         else:
             facts = {"records": len(entries), "torn_bytes": torn, "open_calls": len(dangling)}
+            facts |= self._announced
             log.warning(
                 "recovered %d records that were not sealed yet, cut %d bytes of a torn write, %d calls were open",
                 len(entries),

@@ -12,6 +12,7 @@ the same tree; bodies written by 1 stand twice, the same bytes. A crash after 3 
 import logging
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from magistrate.adapters.recorder.store import PosixObjects, SqliteRegister
 from magistrate.adapters.recorder.wal import WalBroken
 from magistrate.adapters.recorder.writer import Kept
 from magistrate.evidence.checkpoint import Checkpoint, parse
+from magistrate.evidence.cosignature import Cosigner
 from magistrate.evidence.note import NoteError, Signer, Verifier
 from magistrate.evidence.ports import Objects, Register
 from magistrate.evidence.tiles import (
@@ -59,10 +61,17 @@ class Sealer:
     """Owns what is signed. Not thread-safe: one caller at a time."""
 
     def __init__(
-        self, root: Path, signer: Signer, index: Index, disk: Disk, register: Register | None = None
+        self,
+        root: Path,
+        signer: Signer,
+        cosigner: Cosigner,
+        index: Index,
+        disk: Disk,
+        register: Register | None = None,
     ) -> None:
         self._root = root
         self._signer = signer
+        self._cosigner = cosigner
         self._index = index
         self._disk = disk
         self._objects = PosixObjects(root, disk)
@@ -123,7 +132,7 @@ class Sealer:
         assert batch[0].entry.index == self.size
         located = self._segments.write(batch)  # 1
         growth = grow(self._objects.get, self.size, [kept.entry.header for kept in batch])
-        note = self._signer.sign(Checkpoint(self._signer.name, growth.size, growth.root).text())
+        note = self._sign(Checkpoint(self._signer.name, growth.size, growth.root).text())
         staged = Staged(growth.size, note, growth.files)
         self._disk.put(self._staging, msgspec.msgpack.encode(staged))  # 2
         self._swap(note)  # 3
@@ -146,6 +155,9 @@ class Sealer:
     def close(self) -> None:
         if isinstance(self._register, SqliteRegister):
             self._register.close()
+
+    def _sign(self, text: str) -> bytes:
+        return self._signer.sign(text) + self._cosigner.line(text, int(time.time()))
 
     def _swap(self, note: bytes) -> None:
         try:

@@ -24,7 +24,9 @@ REMEMBERED_IDS = 65_536
 REMEMBERED_TRACES = 65_536
 REMEMBERED_WRITERS = 4096
 MOST_BODIES = 32
-OWN_TYPES = frozenset({"shard.open", "shard.close", "heartbeat", "recovery"})
+OWN_TYPES = frozenset(
+    {"shard.open", "shard.close", "recorder.start", "recorder.stop", "heartbeat", "recovery"}
+)
 """What only the recorder itself can say."""
 
 _EID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from magistrate.adapters.upstreams.local_model import INSTALL, MODEL, installed
+from magistrate.app.attestation import recorder_arguments
 from magistrate.app.bundles import PolicySource
 from magistrate.app.config import Config, load
 from magistrate.app.first_start import Credentials, first_credentials, prepare_data
@@ -79,6 +80,7 @@ def _children(config: Config, path: Path | None, *, local_model: bool) -> list[C
         str(config.run_dir.resolve() / "recorder.sock"),
         "--origin",
         config.evidence.origin,
+        *recorder_arguments(config.evidence),
     )
     gateway = command(
         "magistrate.app.processes", "gateway", *shared, *(["--local-model"] if local_model else [])
