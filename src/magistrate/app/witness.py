@@ -63,7 +63,8 @@ def identity(directory: Path, name: str | None) -> Identity:
             Cosigner(chosen, seed, kind) for seed, kind in zip(seeds, (ED25519, ML_DSA_44), strict=True)
         )
         if not known:
-            file.write_text(chosen + "\n", encoding="utf-8")
+            Book(directory, create=True).close()
+            file.write_text(chosen + "\n", encoding="utf-8")  # last: what has a name is whole
     except (NoteError, OSError) as error:
         raise ConfigurationError(str(error), str(directory)) from None
     return Identity(chosen, cosigners)

@@ -163,12 +163,12 @@ class _Reader:
                 _check_keys([one.verifier for one in self._witnesses.values()])
             case ["group", name, threshold, *members] if members:
                 self._new(name)
-                self._groups[name] = Group(_threshold(threshold, len(members)), tuple(members))
                 for member in members:
                     self._known(member)
                     if member in self._members:
                         raise TrustError(f"`{member}` is a member twice")
                     self._members.add(member)
+                self._groups[name] = Group(_threshold(threshold, len(members)), tuple(members))
             case ["quorum", name]:
                 if self._quorum is not None:
                     raise TrustError("there is more than one quorum")

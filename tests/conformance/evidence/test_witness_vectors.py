@@ -26,7 +26,7 @@ STRANGER = Signer("log.example/one", bytes(31) + b"x")
 
 @pytest.fixture
 def book(tmp_path: Path) -> Iterator[Book]:
-    opened = Book(tmp_path / "witness")
+    opened = Book(tmp_path, create=True)
     yield opened
     opened.close()
 

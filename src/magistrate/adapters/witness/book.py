@@ -14,6 +14,11 @@ from magistrate.exchange.errors import ConfigurationError
 MOST_CONFLICTS = 1000
 """Kept for each log. A log whose key is in the wrong hands must not be able to fill the disk."""
 
+LOST = (
+    "restore the witness's book from its newest backup; without it the witness could cosign a second history. Where there "
+    "is none, begin another witness, with another name, elsewhere"
+)
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS logs (
     origin TEXT PRIMARY KEY, size INTEGER NOT NULL, root BLOB NOT NULL, note BLOB NOT NULL, at_s INTEGER NOT NULL);
@@ -35,26 +40,30 @@ class Entry(msgspec.Struct, frozen=True):
 class Book:
     """Owns its directory: two witnesses must never share a key and keep two books.
 
+    ``create`` is for the birth of a witness only. Later a missing book is an error: a witness that forgot what it saw
+    would cosign a second history of a log.
+
     Raises:
-        ConfigurationError: another witness is at work here, or the book cannot be used.
+        ConfigurationError: another witness is at work here, or the book is missing or damaged.
     """
 
-    def __init__(self, directory: Path) -> None:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock = _only_one(directory / "witness.lock")
+    def __init__(self, directory: Path, *, create: bool = False) -> None:
         path = directory / "witness.db"
+        if not create and not path.exists():
+            raise ConfigurationError(LOST, str(path))
+        self._lock = _only_one(directory / "witness.lock")
         try:
             self._database = sqlite3.connect(path, isolation_level=None)
             path.chmod(0o600)
             # FULL and a rollback journal: a cosignature that left is on the device, in one file that can be copied.
             self._database.execute("PRAGMA journal_mode = DELETE")
             self._database.execute("PRAGMA synchronous = FULL")
-            self._database.executescript(_SCHEMA)
+            if create:
+                self._database.executescript(_SCHEMA)
+            self.entries()
         except sqlite3.DatabaseError as error:
             os.close(self._lock)
-            raise ConfigurationError(
-                f"the book cannot be used ({error}); restore it from its newest backup", str(path)
-            ) from None
+            raise ConfigurationError(f"the book cannot be used ({error}): {LOST}", str(path)) from None
 
     def seen(self, origin: str) -> Seen:
         """Return what was cosigned last for ``origin``; the empty tree, if nothing was."""
