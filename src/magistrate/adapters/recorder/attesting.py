@@ -30,6 +30,7 @@ LATEST = "cosig/latest"
 STANDING_FILE = "attestation.json"
 POLICY_FILE = "policy.txt"
 WITNESS_EVERY_S, STAMP_EVERY_S, RETRY_STAMP_S = 30.0, 600.0, 60.0
+FIRST_LOOK_EVERY_S = 0.5
 FINISH_WITHIN_S = 12.0
 """How long the end of the recorder waits for a last cosignature and a last stamp."""
 
@@ -174,21 +175,24 @@ class Attester:
     # --- rounds
 
     def _run(self) -> None:
+        plan = self._plan
+        while self._newest() is None and not self._stop.wait(FIRST_LOOK_EVERY_S):
+            pass  # a new log has no checkpoint within its first second
         next_cosign = next_stamp = time.monotonic()
         while True:
             last = self._stop.is_set()
             now = time.monotonic()
             try:
-                if self._plan.witnesses and (last or now >= next_cosign):
-                    next_cosign = now + self._plan.witness_every_s
+                if plan.witnesses and (last or now >= next_cosign):
+                    next_cosign = now + plan.witness_every_s
                     self.cosign()
-                if self._plan.authorities and (last or now >= next_stamp):
-                    next_stamp = now + (self._plan.stamp_every_s if self.stamp() else RETRY_STAMP_S)
+                if plan.authorities and (last or now >= next_stamp):
+                    next_stamp = now + (plan.stamp_every_s if self.stamp() else RETRY_STAMP_S)
             except OSError as error:
                 log.error("cosignatures and time-stamps cannot be kept: %s", error.strerror or error)
             if last:
                 return
-            waits = [next_cosign] * bool(self._plan.witnesses) + [next_stamp] * bool(self._plan.authorities)
+            waits = [next_cosign] * bool(plan.witnesses) + [next_stamp] * bool(plan.authorities)
             self._stop.wait(max(0.05, min(waits) - time.monotonic()))
 
     def _cosignature(

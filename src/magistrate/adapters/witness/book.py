@@ -53,7 +53,7 @@ class Book:
             raise ConfigurationError(LOST, str(path))
         self._lock = _only_one(directory / "witness.lock")
         try:
-            self._database = sqlite3.connect(path, isolation_level=None)
+            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             path.chmod(0o600)
             # FULL and a rollback journal: a cosignature that left is on the device, in one file that can be copied.
             self._database.execute("PRAGMA journal_mode = DELETE")
