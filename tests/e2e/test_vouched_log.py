@@ -215,6 +215,17 @@ def _bundle_travels(directory: Path, governed: Governed, record: str, ca: Path, 
             run, cwd=directory / "opened", capture_output=True, text=True, timeout=20
         ).stdout
         assert said.startswith("VERIFIED"), said
+    with zipfile.ZipFile(bundle) as archive:
+        archive.extractall(directory / "opened")
+        read_me = archive.read("READ-ME.txt").decode()
+    commands = [
+        line.strip() for line in read_me.splitlines() if line.strip().startswith(("sed ", "openssl "))
+    ]
+    script = "; ".join(commands).replace("AUTHORITY.pem", str(ca))
+    said = subprocess.run(
+        ["sh", "-c", script], cwd=directory / "opened", capture_output=True, text=True, timeout=20
+    )
+    assert "Verification: OK" in said.stdout + said.stderr, said
 
 
 @pytest.mark.requirement("A2")

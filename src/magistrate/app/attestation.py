@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from magistrate.adapters.recorder.attesting import read_standings
+from magistrate.adapters.telemetry.exposition import Gauge, render
 from magistrate.app.settings import EvidenceSetting
 from magistrate.evidence.note import Verifier
 from magistrate.evidence.timestamp import Authority
@@ -84,6 +86,32 @@ def read_authorities(paths: Sequence[Path]) -> list[Authority]:
         except (OSError, ValueError) as error:
             raise ConfigurationError(str(error), str(path)) from None
     return found
+
+
+def vouching_metrics(root: Path) -> bytes:
+    """Return how those who vouch for the log in ``root`` stand, as a Prometheus exposition; empty if nobody is asked."""
+    told = read_standings(root)
+    if told is None:
+        return b""
+    labels = ("kind", "name")
+    up = Gauge(
+        "magistrate_evidence_vouching_up", "Whether a witness or authority answered last time.", labels
+    )
+    records = Gauge("magistrate_evidence_vouched_records", "Records that it vouches for.", labels)
+    moment = Gauge(
+        "magistrate_evidence_vouched_time_seconds", "When it vouched last, since the epoch.", labels
+    )
+    grave = Gauge(
+        "magistrate_evidence_contradicted",
+        "Whether a witness says that the log contradicts what it saw.",
+        labels,
+    )
+    for party in told.parties:
+        up.set(not party.fails, party.kind, party.name)
+        records.set(party.size, party.kind, party.name)
+        moment.set(party.at_us / 1e6, party.kind, party.name)
+        grave.set(party.grave, party.kind, party.name)
+    return render((up, records, moment, grave))
 
 
 def _witness_key(vkey: str) -> Verifier:

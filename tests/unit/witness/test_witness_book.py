@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from magistrate.adapters.witness.book import MOST_CONFLICTS, Book, read_book
+from magistrate.adapters.witness.book import Book, read_book
 from magistrate.evidence.checkpoint import Checkpoint
 from magistrate.evidence.witness import Accepted, Seen
 from magistrate.exchange.errors import ConfigurationError
@@ -63,15 +63,16 @@ def test_two_witnesses_never_share_a_book(tmp_path: Path) -> None:
     book.close()
 
 
-def test_contradictions_are_kept_up_to_a_bound(tmp_path: Path) -> None:
+def test_contradictions_are_kept_up_to_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A log in the wrong hands cannot fill the disk of its witness."""
+    monkeypatch.setattr("magistrate.adapters.witness.book.MOST_CONFLICTS", 5)
     book = Book(tmp_path, create=True)
     book.contradicted(ORIGIN, b"nothing to contradict yet", 1)
     assert book.entries() == []
     book.advance(accepted(Seen(), 5), 1)
-    for number in range(MOST_CONFLICTS + 3):
+    for number in range(8):
         book.contradicted(ORIGIN, b"%d" % number, 2)
-    assert book.entries()[0].conflicts == MOST_CONFLICTS
+    assert book.entries()[0].conflicts == 5
     book.close()
 
 
