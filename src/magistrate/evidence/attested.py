@@ -15,6 +15,7 @@ from magistrate.evidence.links import Noted
 from magistrate.evidence.malformed import NoteError
 from magistrate.evidence.merkle import Frontier
 from magistrate.evidence.note import Verifier, open_note
+from magistrate.evidence.succession import Read, signer_of
 from magistrate.evidence.timestamp import Authority, Forged, Stamp, StampError, first_to_hold, stamped_digest
 from magistrate.evidence.trust import Trust
 
@@ -55,7 +56,8 @@ class _Passed(msgspec.Struct, frozen=True):
 class Attestations:
     """Checks what others said, while a log is read from its beginning to its end."""
 
-    def __init__(self, log: Verifier, attested: Attested, noted: Noted) -> None:
+    def __init__(self, read: Read, log: Verifier, attested: Attested, noted: Noted) -> None:
+        self._read = read
         self._log = log
         self._attested = attested
         self._noted = noted
@@ -94,7 +96,7 @@ class Attestations:
         if not note:
             return None
         try:
-            return parse_checkpoint(self._log.verify(note))
+            return parse_checkpoint(signer_of(self._read, self._log, note).verify(note))
         except NoteError as error:
             self._noted.tampered("cosigned checkpoint", str(error))
             return None

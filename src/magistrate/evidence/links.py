@@ -14,6 +14,9 @@ from magistrate.evidence.report import MOST_FINDINGS, Problem, Remark, Verdict
 LONGEST_CALL_US = 3_600_000_000
 """A call that is open longer than this, by the log's own time, is remarked on: no endpoint may be silent so long."""
 
+ENDS = frozenset({"recorder.stop", "key.event"})
+"""After these a silence is announced: the recorder was told to stop, or keys are changed while it stands still."""
+
 PATIENCE = 3
 """So many announced intervals may pass before a silence is one: a busy disk delays a heartbeat, and so does a full one."""
 
@@ -156,7 +159,7 @@ class Pulse:
                 self._noted.remark(place, f"the recorder's clock went back by {-silence / 1e6:.3f} s")
         every = facts(header).get("heartbeat_ms", 0)
         self._every_us = every * 1000 if type(every) is int and 0 < every <= 86_400_000 else self._every_us
-        self._heard, self._stopped = (place, ts), header["t"] == "recorder.stop"
+        self._heard, self._stopped = (place, ts), header["t"] in ENDS
 
 
 class Links:

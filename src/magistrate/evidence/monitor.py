@@ -21,6 +21,7 @@ from magistrate.evidence.merkle import leaf_hash, verify_consistency, verify_inc
 from magistrate.evidence.note import Verifier
 from magistrate.evidence.record import check_shape
 from magistrate.evidence.report import Problem, Verdict, worst
+from magistrate.evidence.succession import signer_of
 from magistrate.evidence.tiles import Missing, entry, prove_consistency, prove_inclusion, root_of
 from magistrate.evidence.trust import Trust
 
@@ -105,7 +106,7 @@ class _Look:
             self._noted.undecidable("checkpoint", "there is no checkpoint")
             return None
         try:
-            current = parse_checkpoint(self._log.verify(note))
+            current = parse_checkpoint(self._verify(note))
         except NoteError as error:
             self._noted.tampered("checkpoint", str(error))
             return None
@@ -123,7 +124,11 @@ class _Look:
                 return True
             self._noted.tampered("tiles", "do not lead to the signed root")
             return False
-        before = parse_checkpoint(self._log.verify(self._memory.note.encode()))
+        try:
+            before = parse_checkpoint(self._verify(self._memory.note.encode()))
+        except NoteError as error:
+            self._noted.undecidable("memory", f"is of no checkpoint by a key that is trusted: {error}")
+            return False
         if current.size < before.size:  # 2
             self._contradict(note, f"the log was rolled back from {before.size} to {current.size} records")
         elif current.size == before.size:
@@ -144,6 +149,10 @@ class _Look:
                 self._noted.tampered("tiles", "do not lead to the signed root")
         return False
 
+    def _verify(self, note: bytes) -> str:
+        """Return what a note says, if the trusted key or one that follows it has signed it."""
+        return signer_of(self._read, self._log, note).verify(note)
+
     def _contradict(self, note: bytes, what: str) -> None:
         self._noted.tampered("checkpoint", what)
         self._contradiction = note
@@ -156,7 +165,7 @@ class _Look:
             self._noted.undecidable("witnesses", "the log publishes no cosigned checkpoint")
             return
         try:
-            cosigned = parse_checkpoint(self._log.verify(note))
+            cosigned = parse_checkpoint(self._verify(note))
             seen = self._trust.witnessed(note)
         except NoteError as error:
             self._noted.tampered("cosigned checkpoint", str(error))

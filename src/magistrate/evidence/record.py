@@ -44,6 +44,7 @@ PHASES: Mapping[str, str] = {
     "config.change": "note",
     "heartbeat": "note",
     "recovery": "note",
+    "key.event": "note",
     "recorder.start": "note",
     "recorder.stop": "note",
     "shard.open": "note",

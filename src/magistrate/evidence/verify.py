@@ -19,6 +19,7 @@ from magistrate.evidence.note import NoteError, Verifier
 from magistrate.evidence.ports import Objects
 from magistrate.evidence.record import check_shape
 from magistrate.evidence.report import MOST_FINDINGS, Problem, Report, Verdict, worst
+from magistrate.evidence.succession import signer_of
 from magistrate.evidence.tiles import WIDTH, decode_bundle, entries_path, tile_path
 
 __all__ = ["MOST_FINDINGS", "Attested", "Problem", "Report", "Verdict", "verify_log"]
@@ -41,7 +42,7 @@ def verify_log(
 ) -> Report:
     """Verify a whole log. ``progress`` is told how many records of how many are done.
 
-    ``also`` are further keys of the log (its ML-DSA-44 one) whose signatures must stand under the checkpoint too.
+    Where the key in force follows ``vkey`` by steps that the log shows, it counts as ``vkey`` does. ``also`` are further keys of the log (its ML-DSA-44 one) whose signatures must stand under the checkpoint too.
     """
     noted = Noted()
     note = objects.get("checkpoint")
@@ -49,7 +50,8 @@ def verify_log(
         noted.undecidable("checkpoint", "there is no checkpoint")
         return _report(noted)
     try:
-        verifier = Verifier(vkey)
+        trusted = Verifier(vkey)
+        verifier = signer_of(objects.get, trusted, note)
         checkpoint = parse_checkpoint(verifier.verify(note))
     except NoteError as error:
         noted.tampered("checkpoint", str(error))
@@ -58,7 +60,9 @@ def verify_log(
         noted.tampered("checkpoint", f"it is of `{checkpoint.origin}`, the key is of `{verifier.name}`")
         return _report(noted)
     _check_also(note, also, noted)
-    check = _Check(objects, checkpoint, ciphertext, Attestations(verifier, attested, noted), noted)
+    check = _Check(
+        objects, checkpoint, ciphertext, Attestations(objects.get, trusted, attested, noted), noted
+    )
     check.entries(progress)
     check.tiles()
     return check.report()

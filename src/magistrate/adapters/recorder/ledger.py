@@ -20,15 +20,28 @@ from magistrate.adapters.recorder.attesting import Plan
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.frames import Ack
 from magistrate.adapters.recorder.index import open_index
-from magistrate.adapters.recorder.sealer import Sealer
+from magistrate.adapters.recorder.rotation import (
+    MLDSA_KEY,
+    MLDSA_VKEY,
+    SIGNING_KEY,
+    VKEY,
+    Keys,
+    finish_rotation,
+    next_keys,
+    next_step,
+)
+from magistrate.adapters.recorder.sealer import CHECKPOINT, Sealer
+from magistrate.adapters.recorder.store import PosixObjects
 from magistrate.adapters.recorder.vault import Vault, secret_file
 from magistrate.adapters.recorder.wal import Entry, WalBroken, WriteAheadLog
 from magistrate.adapters.recorder.writer import Kept, Submission, Writer
+from magistrate.evidence.checkpoint import parse
 from magistrate.evidence.cosignature import ML_DSA_44, Cosigner
 from magistrate.evidence.draft import Draft
-from magistrate.evidence.note import NoteError, Signer, Verifier
+from magistrate.evidence.note import NoteError, Signer, Verifier, open_note
 from magistrate.evidence.ports import Register
-from magistrate.evidence.tiles import Missing
+from magistrate.evidence.succession import KEY_EVENT, step_path
+from magistrate.evidence.tiles import Missing, entry
 from magistrate.exchange.errors import ConfigurationError
 
 RECENT = 32_768
@@ -38,7 +51,6 @@ RESERVE_BYTES = 16 * 1024 * 1024
 """Kept free for the start after a full disk: sealing what was recovered, and the record that says so."""
 
 MOST_NAMED = 100
-MLDSA_VKEY = "log-mldsa.vkey"
 
 log = logging.getLogger("magistrate.recorder")
 
@@ -85,6 +97,8 @@ class Ledger:
         self._reserve = self._root / "reserve"
         try:
             self._vault = Vault(settings.vault)
+            self._keys_dir = settings.vault
+            self._finish_rotation()
             signer = self._signer(settings)
             cosigner = self._cosigner(settings, signer.name)
             self.vkey = signer.vkey
@@ -169,6 +183,27 @@ class Ledger:
             if index < last_index:
                 return
 
+    def rotate_keys(self) -> Keys:
+        """Let new keys follow those in force, and return them. For a ledger that nobody else writes to.
+
+        Raises:
+            OSError, sqlite3.Error: the disk refuses; the old keys stay in force, or the next start finishes.
+        """
+        keys = next_keys(self._keys_dir, Verifier(self.vkey).name, self._disk)
+        event = self._note(KEY_EVENT, {"event": "rotation", "next": keys.vkeys})
+        answers: list[Ack] = []
+        event.ack = answers.append
+        self.write([event])
+        if answers[0].reason:
+            raise OSError(0, answers[0].reason)
+        self._sealer.countersign_with(keys)
+        self.seal()
+        step = self._root / next_step(self._root)
+        self._disk.make_directories(step.parent)
+        self._disk.put(step, self._sealer.published(CHECKPOINT))
+        self._finish_rotation()
+        return keys
+
     def close(self, *, clean: bool) -> None:
         """Let go of everything. ``clean`` says that all is sealed, so that the next start need not look for losses."""
         if clean:
@@ -181,14 +216,24 @@ class Ledger:
 
     # --- beginning
 
+    def _finish_rotation(self) -> None:
+        """Put keys in force that the last step names and that a crash kept from it."""
+        objects, step = PosixObjects(self._root), next_step(self._root)
+        number = int(step.rpartition("/")[2]) - 1
+        note = objects.get(step_path(number)) if number else None
+        if note is not None:
+            size = parse(open_note(note)[0]).size
+            event = orjson.loads(entry(objects.get, size - 1, size))
+            finish_rotation(self._root, self._keys_dir, event, self._disk)
+
     def _signer(self, settings: Settings) -> Signer:
-        vkey = self._root / "log.vkey"
+        vkey = self._root / VKEY
         known = vkey.read_text(encoding="ascii").strip() if vkey.exists() else ""
         try:
             origin = settings.origin or (
                 Verifier(known).name if known else f"magistrate.local/{os.urandom(4).hex()}"
             )
-            key = settings.vault / "signing.key"
+            key = settings.vault / SIGNING_KEY
             signer = Signer(origin, secret_file(key, create=not known))
         except NoteError as error:
             raise ConfigurationError(str(error), str(vkey)) from None
@@ -206,7 +251,7 @@ class Ledger:
         """Return the log's ML-DSA-44 key. A log that began without one gets it now."""
         vkey = self._root / MLDSA_VKEY
         known = vkey.read_text(encoding="ascii").strip() if vkey.exists() else ""
-        key = settings.vault / "signing-mldsa.key"
+        key = settings.vault / MLDSA_KEY
         try:
             cosigner = Cosigner(origin, secret_file(key, create=not known), ML_DSA_44)
         except NoteError as error:

@@ -7,13 +7,13 @@ import msgspec
 
 from magistrate.adapters.recorder.attesting import LATEST, tokens
 from magistrate.adapters.recorder.index import Index, Row, SearchQuery
-from magistrate.adapters.recorder.ledger import MLDSA_VKEY
+from magistrate.adapters.recorder.rotation import MLDSA_VKEY
 from magistrate.adapters.recorder.sealer import CHECKPOINT
 from magistrate.adapters.recorder.store import PosixObjects
 from magistrate.adapters.recorder.vault import Vault
 from magistrate.evidence.attested import Token
 from magistrate.evidence.checkpoint import parse
-from magistrate.evidence.note import Verifier
+from magistrate.evidence.note import NoteError, Verifier
 from magistrate.evidence.seal import open_sealed
 from magistrate.evidence.segment import read_frame
 from magistrate.evidence.tiles import entry
@@ -68,13 +68,20 @@ class EvidenceReader:
         for token in self.tokens():
             stamped.setdefault(token.size, []).append(token.data)
         for size in sorted(stamped, reverse=True):
-            note = self.objects.get(f"cosig/{size}")
-            if size > above and note is not None:
+            note = self.objects.get(f"cosig/{size}") or b""
+            if self._signed_size(note) > above:
                 return note, stamped[size]
         note = self.cosigned()
-        if note and parse(Verifier(self.vkey).verify(note)).size > above:
+        if self._signed_size(note) > above:
             return note, []
         return self.checkpoint(), stamped.get(self.size, [])
+
+    def _signed_size(self, note: bytes) -> int:
+        """Return the size of a checkpoint by the key in force; -1 if it is none, or by a key before it."""
+        try:
+            return parse(Verifier(self.vkey).verify(note)).size
+        except NoteError:
+            return -1
 
     def find(self, prefix: str) -> list[Row]:
         """Return the records of the calls whose id begins with ``prefix``."""

@@ -22,6 +22,7 @@ import orjson
 
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.index import Index, Located
+from magistrate.adapters.recorder.rotation import Keys
 from magistrate.adapters.recorder.segments import SegmentWriter, folder_of, locate
 from magistrate.adapters.recorder.store import PosixObjects, SqliteRegister
 from magistrate.adapters.recorder.wal import WalBroken
@@ -72,6 +73,7 @@ class Sealer:
         self._root = root
         self._signer = signer
         self._cosigner = cosigner
+        self._following: Keys | None = None
         self._index = index
         self._disk = disk
         self._objects = PosixObjects(root, disk)
@@ -156,8 +158,25 @@ class Sealer:
         if isinstance(self._register, SqliteRegister):
             self._register.close()
 
+    def countersign_with(self, keys: Keys) -> None:
+        """Let ``keys``, which follow those in force, sign beside them."""
+        self._following = keys
+
+    def published(self, path: str) -> bytes:
+        """Return a file that was published. Raises `Missing`."""
+        data = self._objects.get(path)
+        if data is None:
+            raise Missing(f"`{path}` cannot be read")
+        return data
+
     def _sign(self, text: str) -> bytes:
-        return self._signer.sign(text) + self._cosigner.line(text, int(time.time()))
+        now = int(time.time())
+        note = self._signer.sign(text) + self._cosigner.line(text, now)
+        if self._following is not None:
+            # Only the line: the note's text stands there already.
+            note += self._following.signer.sign(text).removeprefix(f"{text}\n".encode())
+            note += self._following.cosigner.line(text, now)
+        return note
 
     def _swap(self, note: bytes) -> None:
         try:

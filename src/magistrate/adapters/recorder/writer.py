@@ -25,7 +25,7 @@ REMEMBERED_TRACES = 65_536
 REMEMBERED_WRITERS = 4096
 MOST_BODIES = 32
 OWN_TYPES = frozenset(
-    {"shard.open", "shard.close", "recorder.start", "recorder.stop", "heartbeat", "recovery"}
+    {"shard.open", "shard.close", "recorder.start", "recorder.stop", "key.event", "heartbeat", "recovery"}
 )
 """What only the recorder itself can say."""
 

@@ -17,6 +17,7 @@ from rich.tree import Tree
 from magistrate.adapters.recorder.reader import EvidenceReader, Row, SearchQuery, open_evidence
 from magistrate.app.attestation import configured_trust
 from magistrate.app.cli import ANSWER_IS_NO
+from magistrate.app.cli.evidence_keys import rotate_key
 from magistrate.app.cli.evidence_monitor import monitor
 from magistrate.app.cli.evidence_verify import verify, verify_bundle_file
 from magistrate.app.cli.located import ConfigOption, DataOption, JsonOption, configuration
@@ -43,7 +44,12 @@ def _open(config: Path | None, data: Path | None) -> EvidenceReader:
     return open_evidence(settings.data, settings.vault_dir)
 
 
-for _name, _command in (("monitor", monitor), ("verify", verify), ("verify-bundle", verify_bundle_file)):
+for _name, _command in (
+    ("monitor", monitor),
+    ("verify", verify),
+    ("verify-bundle", verify_bundle_file),
+    ("rotate-key", rotate_key),
+):
     app.command(_name)(_command)
 
 

@@ -29,6 +29,8 @@ STATUS = {
 }
 """Exit status by verdict, of every command that verifies."""
 
+_NOT_OURS = "is not what this monitor keeps for this log; name another file, or remove it and begin anew"
+
 
 def monitor(
     source: Annotated[str, typer.Argument(help="The published log: a directory, or an http(s) URL.")],
@@ -77,12 +79,10 @@ def _recall(path: Path, log: Verifier) -> Memory | None:
         return None
     try:
         found = msgspec.json.decode(path.read_bytes(), type=Memory)
-        log.verify(found.note.encode())
-    except (OSError, msgspec.DecodeError, NoteError) as error:
-        raise ConfigurationError(
-            f"is not what this monitor keeps for `{log.name}` ({error}); name another file, or remove it and begin anew",
-            str(path),
-        ) from None
+    except (OSError, msgspec.DecodeError) as error:
+        raise ConfigurationError(f"{_NOT_OURS} ({error})", str(path)) from None
+    if found.origin != log.name:
+        raise ConfigurationError(f"{_NOT_OURS}: it is of `{found.origin}`", str(path))
     return found
 
 

@@ -1,0 +1,82 @@
+"""New keys for an old log: the old keys sign, as their last record, which keys follow (see `evidence.succession`).
+
+1 new seeds beside the old ones (``….next``)   2 a ``key.event`` record, sealed and signed by old and new keys
+3 that checkpoint kept as ``keys/N``   4 the new seeds take the place of the old ones   5 the published keys change
+
+A crash before 3 leaves the old keys in force; the seeds of 1 are overwritten next time. A crash after 3 is finished at the
+next start, because the kept checkpoint says what was meant.
+"""
+
+import logging
+from pathlib import Path
+
+import msgspec
+
+from magistrate.adapters.recorder.disk import Disk
+from magistrate.adapters.recorder.vault import secret_file
+from magistrate.evidence.cosignature import ML_DSA_44, Cosigner
+from magistrate.evidence.note import Signer, Verifier
+from magistrate.evidence.succession import named_keys, step_path
+from magistrate.exchange.errors import ConfigurationError
+
+SIGNING_KEY, MLDSA_KEY = "signing.key", "signing-mldsa.key"
+VKEY, MLDSA_VKEY = "log.vkey", "log-mldsa.vkey"
+_PAIRS = ((SIGNING_KEY, VKEY), (MLDSA_KEY, MLDSA_VKEY))
+
+log = logging.getLogger("magistrate.recorder")
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """What a log signs with."""
+
+    signer: Signer
+    cosigner: Cosigner
+
+    @property
+    def vkeys(self) -> list[str]:
+        return [self.signer.vkey, self.cosigner.vkey]
+
+
+def next_keys(vault: Path, origin: str, disk: Disk) -> Keys:
+    """Make the seeds of the keys that are to follow."""  # 1
+    for name in (SIGNING_KEY, MLDSA_KEY):
+        disk.remove(vault / f"{name}.next")
+    return Keys(
+        Signer(origin, secret_file(vault / f"{SIGNING_KEY}.next", create=True)),
+        Cosigner(origin, secret_file(vault / f"{MLDSA_KEY}.next", create=True), ML_DSA_44),
+    )
+
+
+def next_step(root: Path) -> str:
+    """Return where the next step is to be kept."""
+    number = 1
+    while (root / step_path(number)).exists():
+        number += 1
+    return step_path(number)
+
+
+def finish_rotation(root: Path, vault: Path, event: dict[str, object], disk: Disk) -> None:
+    """Put the keys that ``event`` names in force, as far as that was not done yet.
+
+    Raises:
+        ConfigurationError: a seed is missing: neither the old nor the new key is the one that was named.
+    """
+    for (key, published), vkey in zip(_PAIRS, named_keys(event), strict=True):
+        following = vault / f"{key}.next"
+        if following.exists() and _vkey_of(following, vkey) == vkey:  # 4
+            disk.rename(following, vault / key)
+            disk.sync_directory(vault)
+        if _vkey_of(vault / key, vkey) != vkey:
+            raise ConfigurationError(
+                "is not the key that the log says follows; restore it from its backup", str(vault / key)
+            )
+        if (root / published).read_text(encoding="ascii").strip() != vkey:  # 5
+            disk.put(root / published, vkey.encode() + b"\n", mode=0o644)
+            log.warning("`%s` is in force from now on: tell your auditors and witnesses", published)
+
+
+def _vkey_of(path: Path, like: str) -> str:
+    """Return the verifier key of a seed, as a key of the same name and kind as ``like``."""
+    wanted = Verifier(like)
+    seed = secret_file(path, create=False)
+    return Cosigner(wanted.name, seed, ML_DSA_44).vkey if wanted.cosigns else Signer(wanted.name, seed).vkey
