@@ -23,6 +23,10 @@ CLOCK_TOLERANCE_US = 10_000_000
 """By so much a record's own time may pass the bounds that stamps set, before the clock is remarked on."""
 
 
+OVERDUE_US = 3_600_000_000
+"""So much of a log, by its own time, may lie above the last cosignature or stamp before it is remarked on."""
+
+
 class Token(msgspec.Struct, frozen=True):
     """A time-stamp token for the checkpoint of ``size``, and where it was found."""
 
@@ -86,7 +90,10 @@ class Attestations:
     def finish(self) -> None:
         """Check every attestation against the tree that was passed."""
         self._check_witnesses()
-        self._check_beacons(dict(self._check_tokens()))
+        stamps = dict(self._check_tokens())
+        self._check_beacons(stamps)
+        self._remark_overdue("cosignature", [at * 1_000_000 for at in self.cosigned.values()])
+        self._remark_overdue("time-stamp", [stamp.time_us for stamp in stamps.values()])
         self._check_age(self._latest_us, "the newest record")
 
     # --- witnesses
@@ -175,6 +182,13 @@ class Attestations:
                     place,
                     f"names a time-stamp that was made {behind:.0f} s after its own time: the clock was behind",
                 )
+
+    def _remark_overdue(self, what: str, moments_us: list[int]) -> None:
+        overdue = self._latest_us - max(moments_us, default=self._latest_us)
+        if overdue > OVERDUE_US:
+            self._noted.remark(
+                f"{what}s", f"the newest one is {overdue / 1e6:.0f} s older than the newest record"
+            )
 
     def _check_age(self, moment_us: int, what: str) -> None:
         age = self._attested.now_us - moment_us

@@ -143,6 +143,13 @@ def test_commands_that_call_nobody_need_no_secrets(tmp_path: Path) -> None:
             "cannot be reached",
         ),
         (
+            LEAST
+            + f"evidence:\n  witness: [{{url: 'http://w', vkey: '{WITNESS_KEY}'}}, {{url: 'http://v', vkey: '{WITNESS_KEY}'}}]\n",
+            4,
+            "evidence.witness",
+            "one key twice",
+        ),
+        (
             LEAST + "evidence:\n  timestamp: [{url: 'http://t', ca: nowhere.pem}]\n",
             4,
             "evidence.timestamp[0].ca",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from tests.authority import TestAuthority, make
-from tests.published import COSIGNER, EVERY_MS, SIGNER, START_US, Published
+from tests.published import COSIGNER, SIGNER, START_US, Published
 
 from magistrate.evidence.attested import Attested, Token
 from magistrate.evidence.checkpoint import Checkpoint
@@ -27,7 +27,7 @@ def trust(quorum: int | None = None) -> Trust:
 def grown() -> Published:
     """Seven records sealed, then nine."""
     log = Published()
-    log.note("shard.open", 0, heartbeat_ms=EVERY_MS)
+    log.note("shard.open", 0)
     for number in range(3):
         log.call(f"{number:032x}", at_s=number)
     log.seal()
@@ -103,6 +103,21 @@ def test_an_old_cosignature_is_stale() -> None:
     report = judged(log, now_us=START_US + 61_000_000, **fresh)
     assert report.verdict is Verdict.STALE
     assert "cosignature is 61 s old" in report.findings[0].what
+
+
+@pytest.mark.requirement("A7")
+def test_a_log_that_grew_on_without_its_witnesses_says_so() -> None:
+    """An outage is no tampering; whoever reads the report sees how long it lasted."""
+    log = grown()
+    note = cosigned(log, 9, W1, W2)
+    log.note("heartbeat", 3600)
+    log.seal()
+    assert judged(log, trust=trust(), cosigned=note).remarks == ()
+    log.note("heartbeat", 3601)
+    log.seal()
+    report = judged(log, trust=trust(), cosigned=note)
+    assert report.verdict is Verdict.VALID
+    assert any("3601 s older than the newest record" in remark.what for remark in report.remarks)
 
 
 # --- time
