@@ -13,7 +13,7 @@ import msgspec
 from magistrate.evidence.malformed import NoteError
 from magistrate.evidence.note import Verifier
 
-NONE = "none"
+NONE, QUORUM = "none", "quorum-of-witnesses"
 LARGEST_POLICY = 1 << 20
 MOST = 64
 """Logs, witnesses or groups. The specification asks for at least 32."""
@@ -101,22 +101,22 @@ class Trust(msgspec.Struct, frozen=True):
 def of_witnesses(
     logs: Sequence[Verifier], witnesses: Sequence[tuple[str, Verifier]], quorum: int | None
 ) -> Trust:
-    """Return the policy "``quorum`` of these witnesses (URL, key)"; None means all of them.
+    """Return the policy "``quorum`` of these witnesses (URL, key)"; None means all of them. Each is named as its key is.
 
     Raises:
         TrustError: the quorum is larger than their number, or a key stands there twice.
     """
-    named = {
-        f"w{number}": Witness(f"w{number}", verifier, url)
-        for number, (url, verifier) in enumerate(witnesses, 1)
-    }
-    _check_keys([one.verifier for one in named.values()])
+    _check_keys([verifier for _, verifier in witnesses])
+    named: dict[str, Witness] = {}
+    for number, (url, verifier) in enumerate(witnesses, 1):
+        name = verifier.name if verifier.name not in {NONE, QUORUM, *named} else f"witness-{number}"
+        named[name] = Witness(name, verifier, url)
     if not named:
         return Trust(tuple(logs))
     threshold = len(named) if quorum is None else quorum
     if not 1 <= threshold <= len(named):
         raise TrustError(f"a quorum of {threshold} cannot be reached by {len(named)} witnesses")
-    return Trust(tuple(logs), named, {"quorum-of-witnesses": Group(threshold, tuple(named))}, "quorum-of-witnesses")  # fmt: skip
+    return Trust(tuple(logs), named, {QUORUM: Group(threshold, tuple(named))}, QUORUM)  # fmt: skip
 
 
 def parse(text: str) -> Trust:

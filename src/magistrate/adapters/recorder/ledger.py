@@ -315,6 +315,7 @@ class Ledger:
         self._unsealed = writer.write([note])
         if not self._unsealed:
             raise OSError(0, answers[0].reason)
+        self._unsealed_bytes = sum(one.entry.weight for one in self._unsealed)
         self._keep_reserve()
         return writer
 
