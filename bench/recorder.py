@@ -74,11 +74,11 @@ class Recorder:
 
     def __init__(self, directory: Path) -> None:
         self.data = directory / "data"
-        self.socket = directory / "recorder.sock"
+        self.socket = self.data / "run" / "recorder.sock"
         self.process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "magistrate.adapters.recorder"),
-                *("--data", str(self.data), "--socket", str(self.socket)),
+                *(sys.executable, "-m", "magistrate.app.processes", "recorder"),
+                *("--data", str(self.data)),
             ],
             stdout=subprocess.PIPE,
             stderr=None if os.environ.get("BENCH_VERBOSE") else subprocess.DEVNULL,

@@ -69,7 +69,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(directory: Path, upstream: ScriptedUpstream, extra: str = "") -> Iterator[Governed]:
+def serving(
+    directory: Path, upstream: ScriptedUpstream, extra: str = "", *arguments: str
+) -> Iterator[Governed]:
     """Start `magistrate serve` in ``directory``, wait until it is ready, and stop it as an operator would."""
     listen, control = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     config = directory / "magistrate.yaml"
@@ -83,6 +85,7 @@ def serving(directory: Path, upstream: ScriptedUpstream, extra: str = "") -> Ite
         **{name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ},
     }
     command = [str(Path(sys.executable).with_name("magistrate")), "serve", "--config", str(config), "--json"]
+    command += arguments
     errors = directory / "serve.stderr"
     with errors.open("wb") as stderr:
         process = subprocess.Popen(

@@ -170,9 +170,6 @@ def test_hanging_up_in_a_stream_stops_the_endpoint(client: openai.OpenAI, govern
     assert _hung_up(governed)
 
 
-@pytest.mark.xfail(
-    raises=AssertionError, reason="pyreqwest 0.15.1 lets a cancelled request run until its status line is in"
-)
 @pytest.mark.requirement("P1")
 def test_hanging_up_before_the_answer_stops_the_endpoint(governed: Governed) -> None:
     """The same while the endpoint has not said a word yet."""

@@ -62,16 +62,8 @@ def _asked(*labels: str, tools: tuple[str, ...] = ()) -> Draft:
 
 async def _record(data: Path, *drafts: Draft) -> None:
     """Let a recorder write them, and end it, so that all of them are sealed."""
-    socket = data / "r.sock"
-    command = [
-        sys.executable,
-        "-m",
-        "magistrate.adapters.recorder",
-        "--data",
-        str(data),
-        "--socket",
-        str(socket),
-    ]
+    socket = data / "run" / "recorder.sock"
+    command = [sys.executable, "-m", "magistrate.app.processes", "recorder", "--data", str(data)]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         assert child.stdout is not None

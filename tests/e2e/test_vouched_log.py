@@ -239,11 +239,8 @@ def test_a_log_of_an_older_version_gains_the_second_key(tmp_path: Path) -> None:
     vault, evidence = tmp_path / "vault", tmp_path / "evidence"
 
     def life() -> bool:
-        command = [sys.executable, "-m", "magistrate.adapters.recorder", "--data", str(tmp_path)]
-        child = subprocess.Popen(
-            [*command, "--socket", str(tmp_path / "r.sock"), "--origin", ORIGIN],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+        command = [sys.executable, "-m", "magistrate.app.processes", "recorder", "--data", str(tmp_path)]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert child.stdout is not None
         ready = child.stdout.readline()
         child.terminate()

@@ -11,10 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from magistrate.adapters.recorder.__main__ import announce
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.process import Settings, serve
 from magistrate.adapters.recorder.wal import WalBroken
+from magistrate.app.processes import announce
 from magistrate.exchange.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[2]

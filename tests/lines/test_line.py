@@ -317,7 +317,9 @@ async def test_an_unreadable_key_store_admits_nobody() -> None:
     """The row `identify`."""
     world = World(answering())
     world.keys.unreadable = True
-    assert (await world.ask(CHAT, chat())).status == 401
+    assert (await world.ask(CHAT, chat())).status == 500
+    assert world.upstream.calls == []
+    assert world.evidence.phases == ["intent", "outcome"]
 
 
 async def test_a_clock_that_jumps_back_neither_stops_nor_confuses_a_call() -> None:

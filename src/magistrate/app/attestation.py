@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from magistrate.adapters.recorder.attesting import read_standings
+from magistrate.adapters.recorder.attesting import Plan, read_standings
 from magistrate.adapters.telemetry.exposition import Gauge, render
 from magistrate.app.settings import EvidenceSetting
 from magistrate.evidence.note import Verifier
@@ -37,20 +37,25 @@ def check_trust(evidence: EvidenceSetting, base: Path, note: Note) -> None:
             note(f"evidence.timestamp[{index}].ca", str(error))
 
 
-def recorder_arguments(evidence: EvidenceSetting) -> list[str]:
-    """Return what the recorder is told on its command line. Nothing of it is secret."""
-    told: list[str] = []
-    for witness in evidence.witness:
-        told += ["--witness", witness.url, witness.vkey]
-    for authority in evidence.timestamp:
-        told += ["--timestamp", authority.url, authority.ca]
-    if evidence.witness:
-        told += ["--witness-every", str(evidence.witness_every_s)]
-    if evidence.quorum is not None:
-        told += ["--quorum", str(evidence.quorum)]
-    if evidence.timestamp:
-        told += ["--timestamp-every", str(evidence.timestamp_every_s)]
-    return told
+def recorder_plan(evidence: EvidenceSetting) -> Plan:
+    """Return whom the recorder asks to vouch for the log.
+
+    Raises:
+        ConfigurationError: a key or an authority's file is none.
+    """
+    authorities = read_authorities([Path(one.ca) for one in evidence.timestamp])
+    try:
+        return Plan(
+            witnesses=tuple((one.url, Verifier(one.vkey)) for one in evidence.witness),
+            quorum=evidence.quorum,
+            authorities=tuple(
+                (one.url, authority) for one, authority in zip(evidence.timestamp, authorities, strict=True)
+            ),
+            witness_every_s=evidence.witness_every_s,
+            stamp_every_s=evidence.timestamp_every_s,
+        )
+    except ValueError as error:
+        raise ConfigurationError(str(error), "evidence.witness") from None
 
 
 def configured_trust(evidence: EvidenceSetting, vkeys: Sequence[str]) -> Trust | None:

@@ -16,7 +16,7 @@ from magistrate.adapters.state.database import StateUnavailable
 from magistrate.adapters.state.keys import KeyStore
 from magistrate.app.catalogue import base_url
 from magistrate.app.listening import taken
-from magistrate.app.settings import Config, EvidenceSetting
+from magistrate.app.settings import Config
 from magistrate.exchange.decision import Mode
 
 GIB = 1 << 30
@@ -228,11 +228,11 @@ def _policies(config: Config, _: World) -> Iterator[Finding]:
 
 def _evidence(config: Config, world: World) -> Iterator[Finding]:
     evidence = config.evidence
-    if evidence.origin == EvidenceSetting().origin:
+    if not evidence.origin:
         yield Finding(
             Level.NOTE,
             "evidence",
-            "the log has the default name",
+            "the log has a random name",
             "set `evidence.origin` to a name only you use",
         )
     yield from _vouching(config, world)

@@ -5,7 +5,6 @@ import hashlib
 import logging
 import os
 import signal
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,13 +18,16 @@ from magistrate.adapters.host import SystemClock, SystemIds, draw
 from magistrate.adapters.listeners.gateway import Gateway
 from magistrate.adapters.recorder.client import RecorderClient
 from magistrate.adapters.state.live import LiveKeys
+from magistrate.adapters.telemetry.logs import configure
 from magistrate.adapters.telemetry.sender import TelemetrySender
+from magistrate.adapters.upstreams import local_model
 from magistrate.adapters.upstreams.http import Access, HttpUpstream
 from magistrate.adapters.upstreams.simulator import Simulator
 from magistrate.adapters.upstreams.switch import Switch
 from magistrate.app.bundles import PolicySource
 from magistrate.app.catalogue import base_url, catalogue
 from magistrate.app.config import Config, split_address
+from magistrate.app.listening import answers, require_free
 from magistrate.app.policies import store_bundle
 from magistrate.classify.scanner import Scanner
 from magistrate.evidence.draft import Body, Draft
@@ -37,29 +39,30 @@ from magistrate.route.catalogue import Catalogue
 from magistrate.wire.dialects import DIALECTS
 
 DRAIN_S = 30.0
+STOP_WITHIN_S = 5.0
 POLICIES_EVERY_S = 1.0
 INSPECTION_DEADLINE_S = 2.0
 
 log = logging.getLogger("magistrate.gateway")
 
 
-async def serve_gateway(config: Config, *, local_model: bool, ready: Callable[[], None]) -> None:
+async def serve_gateway(config: Config, *, with_local_model: bool, ready: Callable[[], None]) -> None:
     """Serve the data plane until SIGTERM or SIGINT, then drain.
 
     Raises:
         ConfigurationError: something in the configuration, the policies or the stores does not hold.
     """
-    if config.evidence.durability != "before-effect":
-        raise ConfigurationError(
-            "`bounded-async` is not supported yet; write `before-effect`", "evidence.durability"
-        )
+    configure(config.log.level, config.log.format, "gateway")
+    require_free(config.listen, "listen")
     source = PolicySource(config.policies_dir)
     bundle = source.load()
+    # Before the keys are read, because a snapshot of them ages while a model loads.
+    engine = await asyncio.to_thread(local_model.Engine.start) if with_local_model else None
     keys = LiveKeys(config.state_db)
     recorder = RecorderClient(config.run_dir / "recorder.sock", wid=SystemIds().record())
     await recorder.connect()
-    line = _line(config, bundle, keys, recorder, local_model=local_model)
-    gateway = Gateway(line, ready=recorder.problem)
+    line = _line(config, bundle, keys, recorder, engine)
+    gateway = Gateway(line, ready=lambda: recorder.problem() or keys.problem())
     await _announce_policy(gateway, config, bundle)
     host, port = split_address(config.listen)
     server = Server(
@@ -85,21 +88,31 @@ async def serve_gateway(config: Config, *, local_model: bool, ready: Callable[[]
         asyncio.ensure_future(keys.follow()),
         asyncio.ensure_future(_follow_policies(gateway, config, source, reload)),
     ]
-    await _listening(host, port)
-    ready()
-    await stop.wait()
-    await gateway.drain(DRAIN_S)
-    server.stop()  # type: ignore[no-untyped-call]  # because granian leaves it unannotated
-    for task in tasks[1:]:
-        task.cancel()
-    await asyncio.wait(tasks, timeout=5)
-    await recorder.close()
+    try:
+        await answers(config.listen)
+        ready()
+        stopped = asyncio.ensure_future(stop.wait())
+        await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+        await gateway.drain(DRAIN_S)
+    finally:
+        server.stop()  # type: ignore[no-untyped-call]  # because granian leaves it unannotated
+        for task in tasks[1:]:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=STOP_WITHIN_S)
+        await line.upstream.aclose()
+        await recorder.close()
+    if not stop.is_set():
+        raise ConfigurationError(f"a part of the gateway on `{config.listen}` ended by itself")
 
 
 def _line(
-    config: Config, bundle: Bundle, keys: LiveKeys, recorder: RecorderClient, *, local_model: bool
+    config: Config,
+    bundle: Bundle,
+    keys: LiveKeys,
+    recorder: RecorderClient,
+    engine: local_model.Engine | None,
 ) -> Line:
-    endpoints = catalogue(config)
+    endpoints = catalogue(config) + ((local_model.ENDPOINT,) if engine else ())
     return Line(
         clock=SystemClock(),
         ids=SystemIds(),
@@ -110,7 +123,7 @@ def _line(
         bundle=bundle,
         catalogue=Catalogue(endpoints),
         evidence=recorder,
-        upstream=_upstream(config, local_model=local_model),
+        upstream=_upstream(config, engine),
         telemetry=TelemetrySender(config.run_dir / "telemetry.sock"),
         token_key=_token_key(config),
         mode=config.mode,
@@ -118,7 +131,7 @@ def _line(
     )
 
 
-def _upstream(config: Config, *, local_model: bool) -> Upstream:
+def _upstream(config: Config, engine: local_model.Engine | None) -> Upstream:
     http = HttpUpstream(
         {
             provider.name: Access(
@@ -135,10 +148,8 @@ def _upstream(config: Config, *, local_model: bool) -> Upstream:
     by_provider: dict[str, Upstream] = {
         provider.name: Simulator() if provider.api == "simulator" else http for provider in config.providers
     }
-    if local_model:
-        from magistrate.adapters.upstreams.local_model import LocalModel  # noqa: PLC0415  because the extra is optional
-
-        by_provider["local"] = LocalModel()
+    if engine is not None:
+        by_provider[local_model.PROVIDER] = local_model.LocalModel(engine)
     return Switch(by_provider)
 
 
@@ -205,21 +216,3 @@ async def _announce_policy(gateway: Gateway, config: Config, bundle: Bundle) -> 
         return
     gateway.line = replace(line, bundle=bundle)
     log.info("policies %s in force", bundle.digest[:16])
-
-
-async def _listening(host: str, port: int) -> None:
-    """Return once the listener accepts connections.
-
-    Raises:
-        ConfigurationError: it does not within five seconds.
-    """
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        try:
-            _, writer = await asyncio.open_connection(host if host != "0.0.0.0" else "127.0.0.1", port)  # noqa: S104  because it is compared, not bound
-        except OSError:
-            await asyncio.sleep(0.02)
-        else:
-            writer.close()
-            return
-    raise ConfigurationError(f"cannot listen on `{host}:{port}`: is the port taken?", "listen")

@@ -119,8 +119,9 @@ class EvidenceSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the log is kept."""
 
     durability: Literal["before-effect", "bounded-async"] = "before-effect"
-    origin: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9./_-]{0,126}$")] = "magistrate.local/evidence"
-    """The log's name in checkpoints (C2SP tlog-checkpoint: unique, schema-less URL)."""
+    origin: Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9./_-]{0,126})?$")] = ""
+    """The log's name in checkpoints (C2SP tlog-checkpoint: unique, schema-less URL), for example
+    `evidence.hospital.example/gateway`. Empty: the log names itself, at random, when it begins."""
     vault_dir: str = ""
     """Where the keys of encrypted bodies live; empty means `data_dir/vault`. Another disk in production."""
     witness: tuple[WitnessSetting, ...] = ()

@@ -39,6 +39,9 @@ class StreamEvent(msgspec.Struct, frozen=True):
     deltas: tuple[Delta, ...] = ()
     parts: tuple[Part, ...] = ()
     closes: tuple[Channel, ...] = ()
+    settles: tuple[Channel, ...] = ()
+    """Channels of whole JSON that probably get no further delta, because the next one of their kind has begun. What is
+    held of one goes out before this event if it is complete JSON; clients may read it as soon as they see this event."""
     closes_all: bool = False
     """True on the event (or marker) after which no channel gets a delta."""
     terminal: bool = False

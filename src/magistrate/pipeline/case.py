@@ -28,6 +28,9 @@ class Relaying(Protocol):
 
     seen: list[StreamEvent]
 
+    @property
+    def delivered(self) -> bytes | None: ...
+
     def abandon(self, ending: bytes) -> bytes: ...
 
 

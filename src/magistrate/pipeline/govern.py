@@ -78,7 +78,9 @@ def refuse(case: Case, refused: Refused) -> bytes:
     case.refusal = refusal
     dialect = case.line.dialects[case.dialect]
     if case.relay is not None:
-        return case.relay.abandon(dialect.refuse_in_stream(refusal, case.relay.seen))
+        last = case.relay.abandon(dialect.refuse_in_stream(refusal, case.relay.seen))
+        case.delivered = case.relay.delivered
+        return last
     case.status = refusal.http_status
     body = dialect.refuse(refusal)
     case.delivered = body if answered else None

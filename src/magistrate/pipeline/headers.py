@@ -6,6 +6,8 @@ Everything not named here stays behind: credentials, cookies and hop-by-hop head
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlencode
 
+import msgspec
+
 from magistrate.exchange.content import Part, PartKind, Role
 from magistrate.pipeline.case import Case
 
@@ -47,6 +49,13 @@ QUERY_PARAMETERS = frozenset({"beta", "alt", "api-version"})
 LONGEST_VALUE = 8192
 """Characters, the limit of common servers for one header line."""
 
+LONGEST_TAG, MOST_TAGS = 200, 32
+
+FLOW_NAMES = ("x-magistrate-flow", "x-litellm-session-id", "x-portkey-trace-id", "x-claude-code-session-id")
+"""Where a caller names its run: our own header, then those that other gateways and agents made common."""
+
+LONGEST_FLOW = 128
+
 
 def forwarded(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Return the client's headers that go to an endpoint."""
@@ -76,11 +85,32 @@ def query(raw: str) -> str:
 
 
 def tags(headers: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the caller's tags, sorted. They are claims: policy may read them, never trust them with rights."""
+    """Return the caller's tags, sorted. They are claims: policy may read them, never trust them with rights.
+
+    Portkey's metadata, a flat JSON object, become tags such as ``environment=test``; what is none is no tag.
+    """
     found: set[str] = set()
     for name in ("x-magistrate-tags", "x-litellm-tags"):
-        found.update(tag.strip() for tag in headers.get(name, "").split(",") if tag.strip())
-    return tuple(sorted(found))[:32]
+        listed = headers.get(name, "")
+        if listed:
+            found.update(tag.strip() for tag in listed.split(",") if tag.strip())
+    metadata = headers.get("x-portkey-metadata", "")
+    if metadata:
+        try:
+            pairs = msgspec.json.decode(metadata, type=dict[str, str])
+        except (msgspec.DecodeError, msgspec.ValidationError):
+            pairs = {}
+        found.update(f"{name}={value}" for name, value in pairs.items())
+    return tuple(sorted(tag for tag in found if len(tag) <= LONGEST_TAG))[:MOST_TAGS] if found else ()
+
+
+def flow(headers: Mapping[str, str]) -> str:
+    """Return which agent run the caller says this call belongs to, or nothing."""
+    for name in FLOW_NAMES:
+        value = headers.get(name, "").strip()
+        if value and value.isascii() and value.isprintable() and len(value) <= LONGEST_FLOW:
+            return value
+    return ""
 
 
 def ours(case: Case) -> list[tuple[str, str]]:

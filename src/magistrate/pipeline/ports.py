@@ -146,6 +146,10 @@ class Upstream(Protocol):
         """
         ...
 
+    async def aclose(self) -> None:
+        """Let go of connections. Idempotent."""
+        ...
+
 
 class EvidenceLog(Protocol):
     async def append(self, draft: Draft) -> Receipt:

@@ -9,6 +9,7 @@ from magistrate.exchange.content import PartKind
 from magistrate.exchange.decision import Decision
 from magistrate.exchange.errors import EvidenceUnavailable, Refused
 from magistrate.exchange.outcome import Code
+from magistrate.pipeline import headers
 from magistrate.pipeline.case import Case
 from magistrate.policy.explain import judgement
 
@@ -39,10 +40,12 @@ async def close_record(case: Case) -> bool:
     """
     if case.evidence_down:
         return False
-    drafts = [] if case.opened else [_intent(case)]
-    drafts.append(_outcome(case))
+    log = case.line.evidence
     try:
-        await asyncio.gather(*(case.line.evidence.append(draft) for draft in drafts))
+        if case.opened:
+            await log.append(_outcome(case))
+        else:
+            await asyncio.gather(log.append(_intent(case)), log.append(_outcome(case)))
     except EvidenceUnavailable as error:
         case.evidence_down = True
         case.detail = str(error)
@@ -172,6 +175,7 @@ def _judgement(case: Case) -> bytes:
             "peer": inbound.peer,
             "user_agent": inbound.headers.get("user-agent", "")[:500],
             "request_id": inbound.headers.get("x-request-id", "")[:200],
+            "flow": headers.flow(inbound.headers),
         },
         "findings": [
             {

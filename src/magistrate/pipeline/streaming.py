@@ -18,7 +18,7 @@ from magistrate.exchange.stream import Channel, Delta, StreamEvent
 from magistrate.pipeline.case import Case
 from magistrate.pipeline.judging import judge_answer, labels_of, obligations_for, require_allowed
 from magistrate.pipeline.obligations import Rewriter, count
-from magistrate.wire.tree import argument_parts, rewrite, rewrite_arguments
+from magistrate.wire.tree import argument_parts, is_whole, rewrite, rewrite_arguments
 
 REMEMBERED_EVENTS = 4
 """How many of the last events a refusal may look at to continue ids and indexes."""
@@ -39,6 +39,7 @@ class Relay:
         self._last: dict[Channel, tuple[StreamEvent, Delta]] = {}
         self._arguments: dict[Channel, list[str]] = {}
         self._held_arguments = 0
+        self._settled: set[Channel] = set()
         self._clean: set[str] = set()
         self._findings: list[Finding] = []
         self._labels: frozenset[str] = frozenset()
@@ -47,6 +48,7 @@ class Relay:
         require_allowed(self._decision)
         self._raw: list[bytes] = []
         self._raw_length = 0
+        self._ready: list[bytes] = []
         self._out: list[bytes] = []
         self._altered = False
         self._ended = False
@@ -74,7 +76,8 @@ class Relay:
         self._raw_length += len(data)
         if self._raw_length > self._case.line.limits.answer_bytes:
             raise MalformedAnswer(f"the answer is longer than {self._case.line.limits.answer_bytes} bytes")
-        return self._relay(self._reader.feed(data))
+        self._relay(self._reader.feed(data))
+        return self._take()
 
     def finish(self) -> bytes:
         """Return the end of the stream, to be sent when the outcome is on record.
@@ -82,17 +85,23 @@ class Relay:
         Raises:
             MalformedAnswer: the stream was cut before its terminal event.
         """
-        rest = self._relay(self._reader.finish())
-        return rest + self._tail
+        self._relay(self._reader.finish())
+        self._ready.append(self._tail)
+        return self._take()
 
     def abandon(self, ending: bytes) -> bytes:
-        """Note that the stream ends with ``ending`` instead of the endpoint's own end."""
+        """Return what was judged before the stream was given up, and ``ending`` instead of the endpoint's own end."""
         self._altered = True
-        self._out.append(ending)
-        return ending
+        self._ready.append(ending)
+        return self._take()
 
-    def _relay(self, events: Sequence[StreamEvent]) -> bytes:
-        pieces: list[bytes] = []
+    def _take(self) -> bytes:
+        data = b"".join(self._ready)
+        self._ready.clear()
+        self._out.append(data)
+        return data
+
+    def _relay(self, events: Iterable[StreamEvent]) -> None:
         for event in events:
             self._note(event)
             piece = self._judge(event)
@@ -100,10 +109,8 @@ class Relay:
                 # Nothing of the end goes out before the outcome is durable.
                 self._ended = True
                 self._tail += piece
-            elif piece:
-                pieces.append(piece)
-            self._out.append(piece)
-        return b"".join(pieces)
+            else:
+                self._ready.append(piece)
 
     def _judge(self, event: StreamEvent) -> bytes:
         parts = self._parts(event.parts) if event.parts else {}
@@ -112,7 +119,7 @@ class Relay:
             # Whatever is later written like this event must not bring back what was taken out of it.
             self._altered = True
             clean = msgspec.structs.replace(event, data=rewrite(event.data, event.parts, parts))
-        before = self._close_others(clean)
+        before = self._settle(clean) + self._close_others(clean)
         texts = {index: self._delta(clean, delta) for index, delta in enumerate(event.deltas)}
         changed = {i: text for i, text in texts.items() if text != event.deltas[i].text}
         self.seen = [*self.seen[1 - REMEMBERED_EVENTS :], clean]
@@ -123,6 +130,8 @@ class Relay:
     def _delta(self, event: StreamEvent, delta: Delta) -> str:
         """Return the text that may stand in this event for ``delta``'s channel."""
         channel = delta.channel
+        if channel in self._settled:
+            return _behind_the_end(delta.text)
         self._last[channel] = (event, delta)
         closing = event.closes_all or channel in event.closes
         if delta.kind is PartKind.TOOL_ARGUMENTS:
@@ -135,6 +144,17 @@ class Relay:
             text += self._text(rest.text, rest.findings)
             self._last.pop(channel, None)
         return text
+
+    def _settle(self, event: StreamEvent) -> bytes:
+        """Release what is held of the channels that ``event`` settles, as far as it is whole."""
+        pieces = []
+        for channel in event.settles:
+            if is_whole("".join(self._arguments.get(channel, ()))):
+                template, delta = self._last[channel]
+                text = self._release_arguments(channel)
+                self._settled.add(channel)
+                pieces.append(self._dialect.carry(template, delta, text))
+        return b"".join(pieces)
 
     def _close_others(self, event: StreamEvent) -> bytes:
         """Release what is held of the channels that end with ``event`` and have no delta in it."""
@@ -230,6 +250,12 @@ class Relay:
         case.finish = event.finish or case.finish
         if event.usage is not None:
             case.usage = _merged(case.usage, event.usage)
+
+
+def _behind_the_end(text: str) -> str:
+    if text.strip(" \t\r\n"):
+        raise MalformedAnswer("tool arguments go on behind their end")
+    return text
 
 
 def _merged(old: Usage, new: Usage) -> Usage:

@@ -44,10 +44,12 @@ class ChunkReader:
         CHUNK(tree, (), METADATA, parts)
         deltas: list[Delta] = []
         closes: list[Channel] = []
+        settles: list[Channel] = []
         finish = ""
         for position, choice in enumerate(tree["choices"]):
             before = len(deltas)
             index = self._choice(choice, ("choices", position), deltas, parts)
+            settles += self._settled(choice, index)
             if choice.get("finish_reason") is not None:
                 finish = native.text_of(choice, "finish_reason")
                 closes += self._open.pop(index, ())
@@ -59,6 +61,7 @@ class ChunkReader:
             deltas=tuple(deltas),
             parts=tuple(parts),
             closes=tuple(closes),
+            settles=tuple(settles),
             model=native.text_of(tree, "model"),
             fingerprint=native.text_of(tree, "system_fingerprint"),
             finish=finish,
@@ -82,6 +85,15 @@ class ChunkReader:
         open_here = self._open.setdefault(index, {})
         open_here.update(dict.fromkeys(each.channel for each in deltas[before:]))
         return index
+
+    def _settled(self, choice: Tree, index: Json) -> Iterable[Channel]:
+        """Return the choice's other tool calls when it goes on with one: SDKs take them as complete from here on."""
+        delta = choice.get("delta")
+        calls = delta.get("tool_calls") if type(delta) is dict else None
+        going_on = {call.get("index", position) for position, call in enumerate(calls or ())}
+        if not going_on:
+            return ()
+        return [c for c in self._open[index] if c[1] == "tool" and len(c) == 3 and c[2] not in going_on]
 
 
 def _delta(delta: Json, path: Path, index: int, deltas: list[Delta], parts: list[Part]) -> None:

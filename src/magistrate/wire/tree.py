@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from magistrate.exchange.content import Json, Part, PartKind, Path, Role, Tree
+from magistrate.exchange.errors import Unreadable
 from magistrate.wire.strict import NotJson, dump, parse_inner
 
 LONG_NUMBER = 10**6
@@ -77,6 +78,14 @@ def argument_parts(
     return [Part(path, p.role, p.kind, p.text, inner=p.path) for p in sweep(inside, (), role, kind)] or [
         Part(path, role, kind, value)
     ]
+
+
+def is_whole(value: str) -> bool:
+    """Return whether ``value`` is a JSON object or array to its last character, so that nothing can belong behind it."""
+    try:
+        return isinstance(parse_inner(value, ()), dict | list)
+    except (NotJson, Unreadable):
+        return False
 
 
 def rewrite_arguments(value: str, parts: Sequence[Part], rewrites: Mapping[int, str]) -> str:

@@ -1,16 +1,14 @@
 """A log that this code wrote, judged by verifiers that others wrote: Go's sumdb, OpenSSL, and Node's standard library."""
 
 import base64
-import json
-import os
-import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from tests.conformance.evidence import go_auditor
+from tests.conformance.evidence.go_auditor import Ask
 from tests.conformance.evidence.vectors import load
 
 from magistrate.evidence.checkpoint import Checkpoint
@@ -19,13 +17,9 @@ from magistrate.evidence.note import Signer, Verifier, open_note, verifies
 from magistrate.evidence.proof import Proof
 from magistrate.evidence.tiles import Growth, grow, prove_consistency, prove_inclusion
 
-MOD = Path("/usr/share/gocode/src/golang.org/x/mod/sumdb")
-AUDITOR = Path(__file__).parent / "auditor" / "main.go"
 BUNDLED = Path(__file__).parents[3] / "src" / "magistrate" / "evidence" / "bundled"
 SIGNER = Signer("audit.example/log", bytes(range(32)))
 SIZES = (1, 2, 255, 256, 257, 700, 70_000)
-
-Ask = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class Log:
@@ -57,38 +51,9 @@ def log() -> Log:
 @pytest.fixture(scope="module")
 def auditor(tmp_path_factory: pytest.TempPathFactory) -> Ask:
     """Build the Go program once; return how to ask it."""
-    go = shutil.which("go")
-    assert go is not None, "tests that use this are marked with the tool `go`"
-    if not MOD.is_dir():
-        pytest.skip("Go's sumdb packages are not on this machine: Debian package golang-golang-x-mod-dev")
-    program = tmp_path_factory.mktemp("auditor") / "auditor"
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "go-build"
-    env = {
-        **os.environ,
-        "GO111MODULE": "off",
-        "GOPATH": "/usr/share/gocode",
-        "GOCACHE": str(cache),
-        "GOFLAGS": "",
-    }
-    subprocess.run([go, "build", "-o", program, AUDITOR], env=env, check=True, timeout=110)
-
-    def ask(question: dict[str, Any]) -> dict[str, Any]:
-        run = subprocess.run(
-            [program],
-            input=json.dumps(question, default=_text),
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=60,
-        )
-        answer: dict[str, Any] = json.loads(run.stdout)
-        return answer
-
-    return ask
-
-
-def _text(value: bytes) -> str:
-    return base64.b64encode(value).decode()
+    if not go_auditor.available():
+        pytest.skip(f"Go's sumdb packages are not on this machine: {go_auditor.PACKAGES}")
+    return go_auditor.build(tmp_path_factory.mktemp("auditor"))
 
 
 def _inclusion(log: Log, index: int) -> dict[str, Any]:

@@ -171,9 +171,11 @@ def test_a_snapshot_that_nobody_confirms_goes_stale(path: Path, store: KeyStore)
     presented, _ = store.create(user="ada")
     ticks = [0]
     keys = LiveKeys(path, ticks_ns=lambda: ticks[0])
+    assert keys.problem() is None
     ticks[0] = STALE_NS
     assert keys.authenticate(presented, NOW)
     ticks[0] += 1
+    assert keys.problem() == "the key store cannot be read"
     assert code_of(keys, presented) is Code.INTERNAL
     keys.poll()
     assert keys.authenticate(presented, NOW)

@@ -134,7 +134,10 @@ class Ledger:
             self._unsealed += kept
             self._unsealed_bytes += weight
         if self._wal.full:
-            self._wal.open(self._writer.next_index)
+            try:
+                self._wal.open(self._writer.next_index)
+            except OSError as error:
+                log.error("the next write-ahead file waits for room: %s", error.strerror)
 
     def seal(self) -> None:
         """Seal what is durable and not sealed yet, and drop write-ahead files that are no longer needed.

@@ -25,7 +25,7 @@ __all__ = ["Recorder", "Settings", "serve"]
 SEAL_EVERY_S = 1.0
 """A checkpoint covers a record at most this long after it is durable, plus the time sealing takes."""
 
-SWITCH_S = 0.0005
+SWITCH_S = 0.0001
 """How long the sealer may keep the interpreter from the loop that acknowledges."""
 
 MOST_UNSEALED_BYTES = 512 * 1024 * 1024

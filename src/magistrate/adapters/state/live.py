@@ -42,9 +42,16 @@ class LiveKeys:
             Refused: as `KeyRing`; and INTERNAL while the store cannot be read.
         """
         ring = self._ring
-        if ring is None or self._ticks_ns() - self._confirmed_ns > STALE_NS:
+        if ring is None or self._stale():
             raise Refused(Code.INTERNAL, "keys cannot be verified at the moment; try again shortly")
         return ring.authenticate(presented, now_us)
+
+    def problem(self) -> str | None:
+        """Return why nobody is authenticated at the moment, or None."""
+        return "the key store cannot be read" if self._ring is None or self._stale() else None
+
+    def _stale(self) -> bool:
+        return self._ticks_ns() - self._confirmed_ns > STALE_NS
 
     def poll(self) -> None:
         """Take a new snapshot if the store changed; close while it cannot be read. Never raises."""

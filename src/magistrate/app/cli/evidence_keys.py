@@ -5,7 +5,7 @@ import sys
 
 import orjson
 
-from magistrate.adapters.recorder.ledger import Ledger, Settings
+from magistrate.adapters.recorder.ledger import Ledger
 from magistrate.adapters.recorder.wal import WalBroken
 from magistrate.app.cli.located import ConfigOption, DataOption, JsonOption, configuration
 from magistrate.exchange.errors import ConfigurationError
@@ -26,9 +26,7 @@ def rotate_key(
             "there is no log here whose keys could follow one another", str(settings.evidence_dir)
         )
     try:
-        ledger = Ledger(
-            Settings(settings.evidence_dir, settings.vault_dir, settings.run_dir / "recorder.sock")
-        )
+        ledger = Ledger(recorder_settings(settings))
         try:
             keys = ledger.rotate_keys()
             size = ledger.size

@@ -11,7 +11,6 @@ import typer
 from rich.console import Console
 
 from magistrate.adapters.upstreams.local_model import INSTALL, MODEL, installed
-from magistrate.app.attestation import recorder_arguments
 from magistrate.app.bundles import PolicySource
 from magistrate.app.config import Config, load
 from magistrate.app.first_start import Credentials, first_credentials, prepare_data
@@ -70,25 +69,14 @@ def _children(config: Config, path: Path | None, *, local_model: bool) -> list[C
         if p.api_key and p.api_key.reference.startswith("${")
     ]
     scrubbed = without_secrets(everything, names)
-    recorder = command(
-        "magistrate.adapters.recorder",
-        "--data",
-        str(config.data.resolve()),
-        "--vault",
-        str(config.vault_dir.resolve()),
-        "--socket",
-        str(config.run_dir.resolve() / "recorder.sock"),
-        "--origin",
-        config.evidence.origin,
-        *recorder_arguments(config.evidence),
-    )
-    gateway = command(
-        "magistrate.app.processes", "gateway", *shared, *(["--local-model"] if local_model else [])
-    )
+
+    def process(name: str, *more: str) -> list[str]:
+        return command("magistrate.app.processes", name, *shared, *more)
+
     return [
-        Child("recorder", recorder, scrubbed),
-        Child("control", command("magistrate.app.processes", "control", *shared), scrubbed),
-        Child("gateway", gateway, everything),
+        Child("recorder", process("recorder"), scrubbed),
+        Child("control", process("control"), scrubbed),
+        Child("gateway", process("gateway", *(["--local-model"] if local_model else [])), everything),
     ]
 
 

@@ -39,6 +39,9 @@ class Simulator:
         """See `pipeline.ports.Upstream`; the package's docstring says how a message steers the answer."""
         return await self.answer(request.path, request.body, (endpoint.id, endpoint.provider, endpoint.model))
 
+    async def aclose(self) -> None:
+        """See `pipeline.ports.Upstream`: there is nothing to let go of."""
+
     async def answer(self, path: str, body: bytes, names: tuple[str, ...] = ()) -> "SimulatedAnswer":
         """Answer a POST to ``path``; ``names`` are those under which a directive may order a failure."""
         writer, model, verb = _route(path.partition("?")[0])

@@ -1,0 +1,132 @@
+"""The write-ahead log against the obvious model, a list: whatever is rotated, sealed, reused, torn and opened again."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from magistrate.adapters.recorder import wal
+from magistrate.adapters.recorder.disk import Disk
+from magistrate.adapters.recorder.wal import Entry, WalBroken, WriteAheadLog, pack_group
+
+SMALL_FILE = 600
+
+
+@contextmanager
+def small_log() -> Iterator[Path]:
+    """A directory for a log whose files are full after a few groups."""
+    with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wal, "FILE_BYTES", SMALL_FILE)
+        yield Path(directory)
+
+
+def entries(first: int, sizes: list[int]) -> list[Entry]:
+    return [Entry(first + n, b"h" * size, (("request", b"c" * size),)) for n, size in enumerate(sizes)]
+
+
+def newest(directory: Path) -> Path:
+    return max(directory.glob("*.wal"))
+
+
+GROUP = st.lists(st.integers(1, 60), min_size=1, max_size=4)
+STEP = (
+    st.tuples(st.just("append"), GROUP)
+    | st.tuples(st.just("seal"), st.integers(0, 100))
+    | st.tuples(st.just("reopen"), st.none())
+    | st.tuples(st.just("tear"), st.tuples(GROUP, st.integers(1, 400)))
+)
+
+
+@given(st.lists(STEP, max_size=40))
+def test_what_was_made_durable_is_read_back_and_nothing_else(steps: list[tuple[str, object]]) -> None:
+    """A reused file's old groups are never taken for new ones, and a torn group for none."""
+    with small_log() as directory:
+        kept: list[Entry] = []
+        sealed = 0
+        log = WriteAheadLog(directory, Disk())
+        log.open(0)
+        for what, value in steps:
+            if what == "append":
+                group = entries(len(kept), value)  # type: ignore[arg-type]
+                log.append(group)
+                kept += group
+                if log.full:
+                    log.open(len(kept))
+            elif what == "seal":
+                sealed += (len(kept) - sealed) * int(value) // 100  # type: ignore[call-overload]
+                log.remove_sealed(sealed)
+            else:
+                if what == "tear":
+                    group, length = value  # type: ignore[misc]
+                    whole = pack_group(entries(len(kept), group))
+                    with newest(directory).open("r+b") as file:
+                        file.seek(log._length)
+                        file.write(whole[: min(length, len(whole) - 1)])
+                log.close()
+                log = WriteAheadLog(directory, Disk())
+                found, torn = log.replay(sealed)
+                assert found == kept[sealed:]
+                assert torn == 0 or what == "tear"
+                log.open(len(kept))
+        log.close()
+        found, _ = WriteAheadLog(directory, Disk()).replay(sealed)
+        assert found == kept[sealed:]
+
+
+def test_damage_in_front_of_an_acknowledged_group_is_not_cut_away() -> None:
+    """Whoever was acknowledged must be found again, so this is the end of trust in the disk."""
+    with small_log() as directory:
+        log = WriteAheadLog(directory, Disk())
+        log.open(0)
+        log.append(entries(0, [20]))
+        log.append(entries(1, [20]))
+        log.close()
+        path = newest(directory)
+        data = bytearray(path.read_bytes())
+        data[20] ^= 1
+        path.write_bytes(data)
+        with pytest.raises(WalBroken, match="damaged in the middle"):
+            WriteAheadLog(directory, Disk()).replay(0)
+
+
+def test_a_lost_file_between_two_is_a_gap() -> None:
+    """Records cannot be skipped, however the file went."""
+    with small_log() as directory:
+        log = WriteAheadLog(directory, Disk())
+        for first in (0, 1, 2):
+            log.open(first)
+            log.append(entries(first, [20]))
+        log.close()
+        sorted(directory.glob("*.wal"))[1].unlink()
+        with pytest.raises(WalBroken, match="record 1 is missing"):
+            WriteAheadLog(directory, Disk()).replay(0)
+
+
+class FullDisk(Disk):
+    """Has no room for another file."""
+
+    def write(self, descriptor: int, data: bytes) -> None:
+        if len(data) == SMALL_FILE and not any(data):
+            raise OSError(28, "No space left on device")
+        super().write(descriptor, data)
+
+
+def test_without_room_for_the_next_file_the_old_one_grows_and_is_read_whole() -> None:
+    """A full disk stops nobody who still fits, and the file that could not be made leaves no trace."""
+    with small_log() as directory:
+        log = WriteAheadLog(directory, Disk())
+        log.open(0)
+        log.append(entries(0, [20]))
+        log._disk = FullDisk()
+        with pytest.raises(OSError, match="No space"):
+            log.open(1)
+        log.append(entries(1, [20]))
+        log.close()
+        found, torn = WriteAheadLog(directory, Disk()).replay(1)
+        assert [entry.index for entry in found] == [1]
+        assert torn == 0
+        assert len(list(directory.glob("*.wal"))) == 1
