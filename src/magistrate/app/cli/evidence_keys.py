@@ -8,6 +8,7 @@ import orjson
 from magistrate.adapters.recorder.ledger import Ledger
 from magistrate.adapters.recorder.wal import WalBroken
 from magistrate.app.cli.located import ConfigOption, DataOption, JsonOption, configuration
+from magistrate.app.recorder import recorder_settings
 from magistrate.exchange.errors import ConfigurationError
 
 
