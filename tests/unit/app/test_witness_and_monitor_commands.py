@@ -1,8 +1,11 @@
 """`magistrate witness` and `evidence monitor` as people type them, the log behind an HTTP server or in a directory."""
 
+import contextlib
 import http.server
 import json
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -121,6 +124,33 @@ def test_a_road_that_leads_nowhere_is_unreachable(url: str) -> None:
     """One error for everything, with the reason."""
     with pytest.raises(Unreachable, match=r"."):
         exchange(Ask(url, within_s=1))
+
+
+@pytest.mark.parametrize(
+    ("pieces", "says"),
+    [((), "does not answer within 0.4 s"), ((b"HTTP/1.1 200 OK\r\n\r\n", *[b"x"] * 20), "did not finish")],
+)
+def test_a_slow_answer_is_given_up_in_time(pieces: tuple[bytes, ...], says: str) -> None:
+    """Silence, and one byte after the other: neither holds a thread for ever."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def drip() -> None:
+        peer, _ = listener.accept()
+        with peer, contextlib.suppress(OSError):
+            peer.recv(4096)
+            for piece in pieces:
+                peer.sendall(piece)
+                time.sleep(0.1)
+            peer.recv(1)
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    started = time.monotonic()
+    with pytest.raises(Unreachable, match=says):
+        exchange(Ask(f"http://127.0.0.1:{listener.getsockname()[1]}/", within_s=0.4))
+    assert time.monotonic() - started < 1.5
+    thread.join()
+    listener.close()
 
 
 def test_an_answer_is_bounded(served: str, tmp_path: Path) -> None:
