@@ -162,9 +162,8 @@ def _signer(answer: TimeStampResponse, pinned: x509.Certificate | None) -> x509.
     if len(infos) != 1 or len(found) != 1:
         raise StampError("the token does not carry its signer's certificate, and none is pinned")
     if strangers:
-        raise StampError(
-            f"the token carries a certificate that is not its signer's: `{strangers[0].subject.rfc4514_string()}`"
-        )
+        names = ", ".join(sorted(f"`{one.subject.rfc4514_string()}`" for one in strangers))
+        raise StampError(f"the token carries a certificate that is not its signer's: {names}")
     return found[0]
 
 

@@ -20,28 +20,16 @@ from magistrate.adapters.recorder.attesting import Plan
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.frames import Ack
 from magistrate.adapters.recorder.index import open_index
-from magistrate.adapters.recorder.rotation import (
-    MLDSA_KEY,
-    MLDSA_VKEY,
-    SIGNING_KEY,
-    VKEY,
-    Keys,
-    finish_rotation,
-    next_keys,
-    next_step,
-)
+from magistrate.adapters.recorder.keys import Keys, finish_rotation, keys_in_force, next_keys, next_step
 from magistrate.adapters.recorder.sealer import CHECKPOINT, Sealer
-from magistrate.adapters.recorder.store import PosixObjects
-from magistrate.adapters.recorder.vault import Vault, secret_file
+from magistrate.adapters.recorder.vault import Vault
 from magistrate.adapters.recorder.wal import Entry, WalBroken, WriteAheadLog
 from magistrate.adapters.recorder.writer import Kept, Submission, Writer
-from magistrate.evidence.checkpoint import parse
-from magistrate.evidence.cosignature import ML_DSA_44, Cosigner
 from magistrate.evidence.draft import Draft
-from magistrate.evidence.note import NoteError, Signer, Verifier, open_note
+from magistrate.evidence.note import Verifier
 from magistrate.evidence.ports import Register
-from magistrate.evidence.succession import KEY_EVENT, step_path
-from magistrate.evidence.tiles import Missing, entry
+from magistrate.evidence.succession import KEY_EVENT
+from magistrate.evidence.tiles import Missing
 from magistrate.exchange.errors import ConfigurationError
 
 RECENT = 32_768
@@ -98,14 +86,13 @@ class Ledger:
         try:
             self._vault = Vault(settings.vault)
             self._keys_dir = settings.vault
-            self._finish_rotation()
-            signer = self._signer(settings)
-            cosigner = self._cosigner(settings, signer.name)
-            self.vkey = signer.vkey
+            finish_rotation(self._root, settings.vault, self._disk)
+            keys = keys_in_force(self._root, settings.vault, settings.origin, self._disk)
+            self.vkey = keys.signer.vkey
             self._index = open_index(self._root / "index" / "records.db")
-            self._sealer = Sealer(self._root, signer, cosigner, self._index, self._disk, register)
+            self._sealer = Sealer(self._root, keys, self._index, self._disk, register)
             self._wal = WriteAheadLog(self._root / "wal", self._disk)
-            self._writer = self._recover(signer.name)
+            self._writer = self._recover(keys.signer.name)
         except BaseException:
             os.close(self._lock)
             raise
@@ -204,7 +191,7 @@ class Ledger:
         step = self._root / next_step(self._root)
         self._disk.make_directories(step.parent)
         self._disk.put(step, self._sealer.published(CHECKPOINT))
-        self._finish_rotation()
+        finish_rotation(self._root, self._keys_dir, self._disk)
         return keys
 
     def close(self, *, clean: bool) -> None:
@@ -218,54 +205,6 @@ class Ledger:
         os.close(self._lock)
 
     # --- beginning
-
-    def _finish_rotation(self) -> None:
-        """Put keys in force that the last step names and that a crash kept from it."""
-        objects, step = PosixObjects(self._root), next_step(self._root)
-        number = int(step.rpartition("/")[2]) - 1
-        note = objects.get(step_path(number)) if number else None
-        if note is not None:
-            size = parse(open_note(note)[0]).size
-            event = orjson.loads(entry(objects.get, size - 1, size))
-            finish_rotation(self._root, self._keys_dir, event, self._disk)
-
-    def _signer(self, settings: Settings) -> Signer:
-        vkey = self._root / VKEY
-        known = vkey.read_text(encoding="ascii").strip() if vkey.exists() else ""
-        try:
-            origin = settings.origin or (
-                Verifier(known).name if known else f"magistrate.local/{os.urandom(4).hex()}"
-            )
-            key = settings.vault / SIGNING_KEY
-            signer = Signer(origin, secret_file(key, create=not known))
-        except NoteError as error:
-            raise ConfigurationError(str(error), str(vkey)) from None
-        if known and known != signer.vkey:
-            raise ConfigurationError(
-                f"this log belongs to `{known.partition('+')[0]}` and its key; "
-                "keep `evidence.origin` and the vault's `signing.key`, or begin a log elsewhere",
-                str(vkey),
-            )
-        if not known:
-            self._disk.put(vkey, signer.vkey.encode() + b"\n", mode=0o644)
-        return signer
-
-    def _cosigner(self, settings: Settings, origin: str) -> Cosigner:
-        """Return the log's ML-DSA-44 key. A log that began without one gets it now."""
-        vkey = self._root / MLDSA_VKEY
-        known = vkey.read_text(encoding="ascii").strip() if vkey.exists() else ""
-        key = settings.vault / MLDSA_KEY
-        try:
-            cosigner = Cosigner(origin, secret_file(key, create=not known), ML_DSA_44)
-        except NoteError as error:
-            raise ConfigurationError(str(error), str(vkey)) from None
-        if known and known != cosigner.vkey:
-            raise ConfigurationError(
-                f"is not the key that `{key}` belongs to; restore the vault's `{key.name}`", str(vkey)
-            )
-        if not known:
-            self._disk.put(vkey, cosigner.vkey.encode() + b"\n", mode=0o644)
-        return cosigner
 
     def _recover(self, origin: str) -> Writer:
         clean = self._clean_stop.exists()

@@ -7,7 +7,7 @@ import msgspec
 
 from magistrate.adapters.recorder.attesting import LATEST, tokens
 from magistrate.adapters.recorder.index import Index, Row, SearchQuery
-from magistrate.adapters.recorder.rotation import MLDSA_VKEY
+from magistrate.adapters.recorder.keys import MLDSA_VKEY
 from magistrate.adapters.recorder.sealer import CHECKPOINT
 from magistrate.adapters.recorder.store import PosixObjects
 from magistrate.adapters.recorder.vault import Vault

@@ -22,14 +22,13 @@ import orjson
 
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.index import Index, Located
-from magistrate.adapters.recorder.rotation import Keys
+from magistrate.adapters.recorder.keys import Keys
 from magistrate.adapters.recorder.segments import SegmentWriter, folder_of, locate
 from magistrate.adapters.recorder.store import PosixObjects, SqliteRegister
 from magistrate.adapters.recorder.wal import WalBroken
 from magistrate.adapters.recorder.writer import Kept
 from magistrate.evidence.checkpoint import Checkpoint, parse
-from magistrate.evidence.cosignature import Cosigner
-from magistrate.evidence.note import NoteError, Signer, Verifier
+from magistrate.evidence.note import NoteError, Verifier
 from magistrate.evidence.ports import Objects, Register
 from magistrate.evidence.tiles import (
     WIDTH,
@@ -64,15 +63,13 @@ class Sealer:
     def __init__(
         self,
         root: Path,
-        signer: Signer,
-        cosigner: Cosigner,
+        keys: Keys,
         index: Index,
         disk: Disk,
         register: Register | None = None,
     ) -> None:
         self._root = root
-        self._signer = signer
-        self._cosigner = cosigner
+        self._signer, self._cosigner = keys.signer, keys.cosigner
         self._following: Keys | None = None
         self._index = index
         self._disk = disk
