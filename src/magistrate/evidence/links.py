@@ -14,9 +14,6 @@ from magistrate.evidence.report import MOST_FINDINGS, Problem, Remark, Verdict
 LONGEST_CALL_US = 3_600_000_000
 """A call that is open longer than this, by the log's own time, is remarked on: no endpoint may be silent so long."""
 
-ENDS = frozenset({"recorder.stop", "key.event"})
-"""After these a silence is announced: the recorder was told to stop, or keys are changed while it stands still."""
-
 PATIENCE = 3
 """So many announced intervals may pass before a silence is one: a busy disk delays a heartbeat, and so does a full one."""
 
@@ -159,7 +156,9 @@ class Pulse:
                 self._noted.remark(place, f"the recorder's clock went back by {-silence / 1e6:.3f} s")
         every = facts(header).get("heartbeat_ms", 0)
         self._every_us = every * 1000 if type(every) is int and 0 < every <= 86_400_000 else self._every_us
-        self._heard, self._stopped = (place, ts), header["t"] in ENDS
+        # The log's keys are changed while the recorder stands still: that record is the last one, like a stop.
+        changed = header["t"] == "key.event" and "next" in facts(header)
+        self._heard, self._stopped = (place, ts), changed or header["t"] == "recorder.stop"
 
 
 class Links:

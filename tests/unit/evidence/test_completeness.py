@@ -158,6 +158,18 @@ def test_a_silence_longer_than_announced_is_shown(notes: list[tuple[str, float]]
         assert expected in remark.what
 
 
+@pytest.mark.parametrize(("facts", "silent"), [({"next": ["k"]}, False), ({"epoch": 2}, True)])
+def test_only_a_change_of_the_logs_own_keys_announces_a_silence(
+    facts: dict[str, object], silent: bool
+) -> None:
+    """It is made while the recorder stands still; other events of keys happen while it runs."""
+    log = Published()
+    log.note("shard.open", 0, heartbeat_ms=EVERY_MS)
+    log.note("key.event", 1, **facts)
+    log.note("recorder.start", 500, heartbeat_ms=EVERY_MS)
+    assert bool(verified(log).remarks) is silent
+
+
 def test_a_log_that_announced_nothing_is_not_blamed_for_silence() -> None:
     """As older versions wrote it."""
     log = Published(cosigner=None)
