@@ -9,6 +9,7 @@ import msgspec
 import yaml
 
 from magistrate.app import yaml_source
+from magistrate.app.attestation import check_trust
 from magistrate.app.catalogue import catalogue
 from magistrate.app.settings import (
     Config,
@@ -79,7 +80,7 @@ def load(path: Path | None, environ: Mapping[str, str], *, resolve: bool = True)
     _refuse_literals(root, reader, "")
     config: Config | None = reader.read(root, msgspec.inspect.type_info(Config), "")
     if config is not None:
-        _cross_check(config, reader)
+        _cross_check(config, reader, path.parent)
     if reader.problems or config is None:
         raise Rejected(str(path), reader.problems)
     return _rooted(config, path.parent)
@@ -180,7 +181,7 @@ def _refuse_literals(node: yaml.Node, reader: Reader, field: str) -> None:
         reader.note(node, field, f"looks like it holds a secret: {_REFERENCE_ADVICE}")
 
 
-def _cross_check(config: Config, reader: Reader) -> None:
+def _cross_check(config: Config, reader: Reader, base: Path) -> None:
     """Note what single fields cannot see."""
 
     def note(field: str, message: str) -> None:
@@ -205,9 +206,7 @@ def _cross_check(config: Config, reader: Reader) -> None:
     if config.evidence.durability != "before-effect":
         note("evidence.durability", "`bounded-async` is not supported yet; write `before-effect`")
     _check_retention(config.evidence.retention, note)
-    for field in ("witness", "timestamp"):
-        if getattr(config.evidence, field):
-            note(f"evidence.{field}", "is not supported yet; leave it empty")
+    check_trust(config.evidence, base, note)
 
 
 def _check_retention(retention: RetentionSetting, note: Any) -> None:
@@ -270,6 +269,9 @@ def _rooted(config: Config, base: Path) -> Config:
             vault_dir=root(config.evidence.vault_dir),
             socket=root(config.evidence.socket),
             root_key=f"file:{root(str(config.root_key))}" if config.root_key else "",
+            timestamp=tuple(
+                msgspec.structs.replace(one, ca=root(one.ca)) for one in config.evidence.timestamp
+            ),
         ),
         tls=tls,
     )

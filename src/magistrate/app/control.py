@@ -18,6 +18,7 @@ from magistrate.adapters.telemetry import feed as live
 from magistrate.adapters.telemetry.logs import configure
 from magistrate.adapters.telemetry.metrics import Metrics
 from magistrate.adapters.telemetry.receiver import Receiver
+from magistrate.app.attestation import vouching_metrics
 from magistrate.app.config import Config, split_address
 from magistrate.app.listening import answers, require_free
 from magistrate.exchange.errors import ConfigurationError
@@ -77,7 +78,7 @@ def sources(config: Config, store: KeyStore, metrics: Metrics, feed: live.Feed) 
 
     return Sources(
         keys=store,
-        metrics=metrics.render,
+        metrics=lambda: metrics.render() + vouching_metrics(config.evidence_dir),
         feed=follow,
         status=status,
         now_us=lambda: time.time_ns() // 1000,

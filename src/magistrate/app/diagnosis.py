@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from magistrate.adapters.recorder.attesting import Standings, read_standings
 from magistrate.adapters.state.database import StateUnavailable
 from magistrate.adapters.state.keys import KeyStore
 from magistrate.app.catalogue import base_url
@@ -65,6 +66,7 @@ class World(msgspec.Struct, frozen=True):
     synchronised: Callable[[], bool | None] = clock_synchronised
     taken: Callable[[str], str | None] = taken
     now_us: Callable[[], int] = lambda: time.time_ns() // 1000
+    standings: Callable[[Path], Standings | None] = read_standings
 
 
 def diagnose(config: Config, world: World) -> list[Finding]:
@@ -236,11 +238,7 @@ def _evidence(config: Config, world: World) -> Iterator[Finding]:
             "the log has a random name",
             "set `evidence.origin` to a name only you use",
         )
-    if not evidence.witness:
-        yield Finding(
-            Level.WEAK, "evidence", "no witness cosigns the log: who holds its key could show two people two histories",
-            "keep checkpoints elsewhere (`magistrate evidence export`); witnesses are not supported yet",
-        )  # fmt: skip
+    yield from _vouching(config, world)
     if config.vault_dir.is_relative_to(config.data):
         yield Finding(
             Level.WEAK, "vault", "the keys of encrypted bodies lie beside the bodies",
@@ -275,6 +273,42 @@ def _users(config: Config, world: World) -> Iterator[Finding]:
         )
     else:
         yield Finding(Level.OK, "users", f"the recorder has a user of its own ({recorder})")
+
+
+def _vouching(config: Config, world: World) -> Iterator[Finding]:
+    """Who vouches for the log, and whether they do."""
+    evidence = config.evidence
+    if not evidence.witness:
+        yield Finding(
+            Level.WEAK, "witness", "none cosigns the log: who holds its key could show two people two histories",
+            "let somebody else run `magistrate witness` and name it under `evidence.witness`",
+        )  # fmt: skip
+    if not evidence.timestamp:
+        yield Finding(
+            Level.NOTE, "time-stamp", "no authority stamps checkpoints: times in the record are this host's word",
+            "name one under `evidence.timestamp`",
+        )  # fmt: skip
+    told = world.standings(config.evidence_dir)
+    if told is None:
+        return
+    wanted = {one.url for one in evidence.witness} | {one.url for one in evidence.timestamp}
+    for party in told.parties:
+        if party.url not in wanted:
+            continue
+        subject = f"{party.kind} {party.name}"
+        if party.grave:
+            yield Finding(
+                Level.BAD, subject, party.fails,
+                "stop, keep both histories, and find out which one is true (docs/evidence.md, contradictions)",
+            )  # fmt: skip
+        elif party.fails:
+            minutes = (world.now_us() - party.since_us) // 60_000_000
+            yield Finding(
+                Level.WEAK, subject, f"{party.fails}, for {minutes} min; calls are not affected",
+                f"see whether `{party.url}` is up and reached from here",
+            )  # fmt: skip
+        else:
+            yield Finding(Level.OK, subject, f"vouches for the first {party.size} records")
 
 
 def _disk(config: Config, world: World) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from magistrate.adapters.recorder.ledger import Settings
 from magistrate.adapters.recorder.process import serve
 from magistrate.adapters.telemetry.logs import configure
+from magistrate.app.attestation import recorder_plan
 from magistrate.app.settings import Config
 from magistrate.exchange.errors import ConfigurationError
 
@@ -35,6 +36,7 @@ def recorder_settings(config: Config) -> Settings:
         root_key=config.root_key,
         retention=config.evidence.retention.schedule(),
         writers=frozenset(map(_user, config.evidence.writers)),
+        plan=recorder_plan(config.evidence),
     )
 
 

@@ -135,6 +135,26 @@ class RetentionSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
+Url = Annotated[str, Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$", description="An http(s) URL.")]
+
+
+class WitnessSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A witness that cosigns the log (C2SP tlog-witness)."""
+
+    url: Url
+    """Its submission prefix: `add-checkpoint` is asked for below it."""
+    vkey: Annotated[str, Meta(max_length=4096)]
+    """Its verifier key, as `magistrate witness --show-key` prints it."""
+
+
+class TimestampSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A time-stamping authority (RFC 3161)."""
+
+    url: Url
+    ca: str
+    """PEM file of the certificates that its stamps are verified with, ending in a root."""
+
+
 class EvidenceSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the log is kept."""
 
@@ -151,8 +171,14 @@ class EvidenceSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     writers: tuple[Annotated[str, Meta(pattern=r"^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,10})$")], ...] = ()
     """Users besides the recorder's own who may hand records over, and nothing else: the gateway's, when it has its own."""
     retention: RetentionSetting = RetentionSetting()
-    witness: tuple[str, ...] = ()
-    timestamp: tuple[str, ...] = ()
+    witness: tuple[WitnessSetting, ...] = ()
+    """Who cosigns the log's checkpoints; run by others than those who run Magistrate."""
+    quorum: Annotated[int, Meta(ge=1, le=64)] | None = None
+    """So many of the witnesses make a checkpoint a witnessed one; empty means all of them."""
+    witness_every_s: Annotated[float, Meta(ge=1, le=3600)] = 30.0
+    timestamp: tuple[TimestampSetting, ...] = ()
+    """Who time-stamps checkpoints."""
+    timestamp_every_s: Annotated[float, Meta(ge=10, le=86_400)] = 600.0
 
 
 class LimitSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

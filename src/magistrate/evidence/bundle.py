@@ -4,31 +4,35 @@ It is a zip archive of the exact leaf bytes, their proofs, and (if wished) the o
 are what the leaves commit to. Keys inside it are information; the verifier's key comes from elsewhere.
 """
 
-import hashlib
 import io
 import re
 import struct
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
 
 import msgspec
 
+from magistrate.evidence.attested import text_of
 from magistrate.evidence.canonical import decode
+from magistrate.evidence.links import Custody, Noted
 from magistrate.evidence.note import NoteError, Verifier
 from magistrate.evidence.proof import Proof, ProofError, check, parse
 from magistrate.evidence.record import check_shape
+from magistrate.evidence.report import Report, worst
 from magistrate.evidence.seal import SALT_BYTES, opens
-from magistrate.evidence.verify import Problem, Report, Verdict
+from magistrate.evidence.timestamp import Authority, Forged, StampError, first_to_hold
+from magistrate.evidence.trust import Trust
 
 LARGEST_BUNDLE = 256 * 1024 * 1024
 LARGEST_MEMBER = 128 * 1024 * 1024
 LARGEST_WHOLE = 512 * 1024 * 1024
 MOST_MEMBERS = 20_000
 _NAME = re.compile(r"(?:record\.(?:json|tlog-proof)|trace/[0-9]{1,16}\.(?:json|tlog-proof)|(?:bodies|salts)/[0-9]{1,16}-[a-z0-9][a-z0-9._-]{0,63}"
-                   r"|policy\.txt|READ-ME\.txt|verify\.mjs)")  # fmt: skip
+                   r"|checkpoint(?:\.[1-9])?\.tsr|policy\.txt|READ-ME\.txt|verify\.mjs)")  # fmt: skip
 _COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _ENCRYPTED = 0x1
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -42,19 +46,22 @@ class Exported(msgspec.Struct, frozen=True):
     bodies: Mapping[str, tuple[bytes, bytes]] = {}
 
 
-def write_bundle(call: int, records: Sequence[Exported], vkey: str) -> bytes:
+def write_bundle(call: int, records: Sequence[Exported], policy: str, stamps: Sequence[bytes] = ()) -> bytes:
     """Return the bundle of the records of one trace; ``call`` is the log index of the one it is about.
 
-    The same input gives the same bytes.
+    ``policy`` says who signs and who cosigns (`trust.Trust.encode`); ``stamps`` are time-stamp tokens for the checkpoint
+    that the proofs lead to. The same input gives the same bytes.
     """
     chosen = next(record for record in records if record.proof.index == call)
     files: dict[str, bytes] = {
         "READ-ME.txt": _text("read-me.txt"),
         "verify.mjs": _text("verify.mjs"),
-        "policy.txt": f"log {vkey}\n".encode(),
+        "policy.txt": policy.encode(),
         "record.json": chosen.raw,
         "record.tlog-proof": chosen.proof.encode(),
     }
+    for number, token in enumerate(stamps):
+        files[f"checkpoint.{number}.tsr" if number else "checkpoint.tsr"] = token
     for record in records:
         index = record.proof.index
         files[f"trace/{index}.json"] = record.raw
@@ -72,13 +79,16 @@ def write_bundle(call: int, records: Sequence[Exported], vkey: str) -> bytes:
     return out.getvalue()
 
 
-def verify_bundle(data: bytes, vkey: str) -> Report:
-    """Verify a bundle against a verifier key that did not come with it."""
-    findings: list[Problem] = []
+def verify_bundle(
+    data: bytes, vkey: str, *, trust: Trust | None = None, authorities: Sequence[Authority] = ()
+) -> Report:
+    """Verify a bundle against keys, a policy and authorities that did not come with it."""
+    noted = Noted()
     try:
         verifier = Verifier(vkey)
     except NoteError as error:
-        return Report(Verdict.UNDECIDABLE, 0, 0, 0, (Problem(Verdict.UNDECIDABLE, "key", str(error)),))
+        noted.undecidable("key", str(error))
+        return _report(noted)
     try:
         files = _unpack(data)
     except (
@@ -90,12 +100,22 @@ def verify_bundle(data: bytes, vkey: str) -> Report:
         zlib.error,
         struct.error,
     ) as error:
-        return Report(Verdict.TAMPERED, 0, 0, 0, (Problem(Verdict.TAMPERED, "bundle", str(error)),))
-    headers = _check_records(files, verifier, findings)
-    bodies = _check_bodies(files, headers, findings)
-    _check_chain(files, headers, findings)
-    verdict = Verdict.TAMPERED if findings else Verdict.VALID
-    return Report(verdict, len(headers), bodies, 0, tuple(findings))
+        noted.tampered("bundle", str(error))
+        return _report(noted)
+    headers = _check_records(files, verifier, noted)
+    bodies = _check_bodies(files, headers, noted)
+    _check_custody(files, headers, noted)
+    checkpoint = _checkpoint(files)
+    stamps = _check_stamps(files, checkpoint, authorities, noted)
+    cosigned = _check_witnesses(checkpoint, trust, noted) if trust else {}
+    return _report(noted, len(headers), bodies, stamps, cosigned)
+
+
+def _report(
+    noted: Noted, size: int = 0, bodies: int = 0, stamps: int = 0, cosigned: Mapping[str, int] = {}
+) -> Report:
+    found, told = tuple(noted.problems), tuple(noted.remarks)
+    return Report(worst(found), size, bodies, 0, found, told, stamps, dict(cosigned))
 
 
 def _unpack(data: bytes) -> dict[str, bytes]:
@@ -126,9 +146,7 @@ def _unpack(data: bytes) -> dict[str, bytes]:
     return files
 
 
-def _check_records(
-    files: Mapping[str, bytes], verifier: Verifier, findings: list[Problem]
-) -> dict[int, dict[str, Any]]:
+def _check_records(files: Mapping[str, bytes], verifier: Verifier, noted: Noted) -> dict[int, dict[str, Any]]:
     headers: dict[int, dict[str, Any]] = {}
     for name in sorted(files):
         if not name.endswith(".json"):
@@ -143,15 +161,13 @@ def _check_records(
                 check_shape(header)
                 headers[proof.index] = header
         except ValueError as error:
-            findings.append(Problem(Verdict.TAMPERED, name, str(error)))
+            noted.tampered(name, str(error))
     if files["record.json"] not in {files[f"trace/{index}.json"] for index in headers}:
-        findings.append(Problem(Verdict.TAMPERED, "record.json", "is not a record of the trace"))
+        noted.tampered("record.json", "is not a record of the trace")
     return headers
 
 
-def _check_bodies(
-    files: Mapping[str, bytes], headers: Mapping[int, dict[str, Any]], findings: list[Problem]
-) -> int:
+def _check_bodies(files: Mapping[str, bytes], headers: Mapping[int, dict[str, Any]], noted: Noted) -> int:
     count = 0
     for name in sorted(files):
         if not name.startswith("bodies/"):
@@ -161,29 +177,72 @@ def _check_bodies(
         metas = {meta["part"]: meta for meta in headers.get(int(number), {}).get("body", [])}
         salt = files.get(name.replace("bodies/", "salts/", 1), b"")
         if part not in metas or len(salt) != SALT_BYTES or not opens(files[name], salt, metas[part]["cm"]):
-            findings.append(Problem(Verdict.TAMPERED, name, "is not what its record commits to"))
+            noted.tampered(name, "is not what its record commits to")
     return count
 
 
-def _check_chain(
-    files: Mapping[str, bytes], headers: Mapping[int, dict[str, Any]], findings: list[Problem]
-) -> None:
-    last: dict[str, str] = {}
-    ids: set[str] = set()
+def _check_custody(files: Mapping[str, bytes], headers: Mapping[int, dict[str, Any]], noted: Noted) -> None:
+    custody = Custody(noted)
     for index in sorted(headers):
-        header = headers[index]
-        trace = header["trace"]
-        if header["prev"] and header["prev"] != last.get(trace):
-            findings.append(
-                Problem(Verdict.TAMPERED, f"trace/{index}.json", "the record before it is missing")
-            )
-        findings += [
-            Problem(Verdict.TAMPERED, f"trace/{index}.json", f"its cause `{cause}` is missing")
-            for cause in header.get("cause", [])
-            if cause not in ids
-        ]
-        ids.add(header["eid"])
-        last[trace] = hashlib.sha256(files[f"trace/{index}.json"]).hexdigest()
+        place = f"trace/{index}.json"
+        custody.add(place, headers[index], files[place])
+    custody.finish()
+    for place, eid, _ in custody.open():
+        noted.undecidable(
+            place,
+            f"the outcome of `{eid}` is not here: the call was under way, never ended, or it was left out",
+        )
+
+
+def _checkpoint(files: Mapping[str, bytes]) -> bytes:
+    """Return the checkpoint that the proof of the record leads to; empty if there is none to read."""
+    try:
+        return parse(files["record.tlog-proof"]).checkpoint
+    except ProofError:
+        return b""
+
+
+def _check_stamps(
+    files: Mapping[str, bytes], checkpoint: bytes, authorities: Sequence[Authority], noted: Noted
+) -> int:
+    names = [name for name in sorted(files) if name.endswith(".tsr")]
+    if not checkpoint or not names:
+        return 0
+    if not authorities:
+        noted.remark("time-stamps", f"{len(names)} were not checked: no authority is trusted")
+        return 0
+    verified = 0
+    for name in names:
+        try:
+            stamp = first_to_hold(files[name], text_of(checkpoint).encode(), authorities)
+        except Forged as error:
+            noted.tampered(name, str(error))
+        except (StampError, NoteError) as error:
+            noted.undecidable(name, str(error))
+        else:
+            verified += 1
+            noted.remark(name, f"existed at {_spelled(stamp.time_us)}, says {stamp.authority}")
+    return verified
+
+
+def _check_witnesses(checkpoint: bytes, trust: Trust, noted: Noted) -> Mapping[str, int]:
+    try:
+        seen = trust.witnessed(checkpoint)
+    except NoteError as error:
+        noted.tampered("record.tlog-proof", str(error))
+        return {}
+    for line in seen.wrong:
+        noted.tampered("record.tlog-proof", line)
+    if not seen.quorum:
+        noted.undecidable(
+            "witnesses",
+            f"no quorum: {len(seen.cosigned)} cosigned, {', '.join(seen.missing) or 'nobody'} did not",
+        )
+    return seen.cosigned
+
+
+def _spelled(time_us: int) -> str:
+    return datetime.fromtimestamp(time_us / 1e6, UTC).isoformat(timespec="seconds")
 
 
 def _text(name: str) -> bytes:

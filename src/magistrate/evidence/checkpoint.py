@@ -4,8 +4,8 @@ import base64
 
 import msgspec
 
+from magistrate.evidence.malformed import NoteError
 from magistrate.evidence.merkle import HASH_BYTES
-from magistrate.evidence.note import NoteError
 
 LONGEST_SIZE = 19
 """Digits of 2^63 - 1."""

@@ -73,3 +73,28 @@ def verify_consistency(
 
 def _hashes(*values: bytes) -> bool:
     return all(len(value) == HASH_BYTES for value in values)
+
+
+class Frontier:
+    """A tree that grows leaf by leaf and knows its root at every size: the roots of its full subtrees, largest first."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._roots: list[bytes] = []
+
+    def add(self, leaf: bytes) -> None:
+        """Append a leaf hash."""
+        self.size += 1
+        merges = (self.size & -self.size).bit_length() - 1
+        for _ in range(merges):
+            leaf = node_hash(self._roots.pop(), leaf)
+        self._roots.append(leaf)
+
+    def root(self) -> bytes:
+        """Return the root of what was added so far (RFC 6962 section 2.1)."""
+        if not self._roots:
+            return EMPTY_ROOT
+        root = self._roots[-1]
+        for left in reversed(self._roots[:-1]):
+            root = node_hash(left, root)
+        return root

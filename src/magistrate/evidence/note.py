@@ -1,42 +1,41 @@
 """Signed notes (C2SP signed-note): a text, and lines that sign it, each by a named key."""
 
 import base64
-import hashlib
-import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-ED25519, COSIGNATURE_V1 = 0x01, 0x04
-"""Signature types: a log's own, and a witness's with its time (C2SP tlog-cosignature)."""
+from magistrate.evidence import cosignature
+from magistrate.evidence.cosignature import DASH, Cosignature, check_name, key_id
+from magistrate.evidence.malformed import NoteError
+
+__all__ = ["NoteError", "Signer", "Verifier", "key_id", "open_note", "verifies"]
+
+ED25519 = 0x01
+"""The signature type of a log's own key. Those of cosignatures stand in `cosignature`."""
 
 LARGEST_NOTE = 1_000_000
 MOST_SIGNATURES = 100
-_DASH = "— "
-
-
-class NoteError(ValueError):
-    """The note is malformed, or nobody whom we know has signed it."""
 
 
 class Signer:
     """A private key under a name. ``seed`` is the 32-byte Ed25519 seed (RFC 8032)."""
 
     def __init__(self, name: str, seed: bytes) -> None:
-        _check_name(name)
+        check_name(name)
         self.name = name
         self._key = Ed25519PrivateKey.from_private_bytes(seed)
         public = self._key.public_key().public_bytes_raw()
         self._id = key_id(name, ED25519, public)
-        self.vkey = f"{name}+{self._id.hex()}+{base64.b64encode(bytes([ED25519]) + public).decode()}"
+        self.vkey = cosignature.vkey(name, ED25519, public)
 
     def sign(self, text: str) -> bytes:
         """Return ``text`` as a signed note. The text ends with a newline."""
         if not text.endswith("\n"):
             raise NoteError("a note's text ends with a newline")
         signature = base64.b64encode(self._id + self._key.sign(text.encode())).decode()
-        return f"{text}\n{_DASH}{self.name} {signature}\n".encode()
+        return f"{text}\n{DASH}{self.name} {signature}\n".encode()
 
 
 class Verifier:
@@ -51,19 +50,29 @@ class Verifier:
         hash_text, more, key_text = rest.partition("+")
         if not plus or not more:
             raise NoteError("a vkey is `name+hash+key`")
-        _check_name(name)
+        check_name(name)
         try:
             identifier, key = bytes.fromhex(hash_text), base64.b64decode(key_text, validate=True)
         except ValueError:
             raise NoteError("the vkey's hash or key is not encoded well") from None
-        self.type, public = (key[0], key[1:]) if key else (0, b"")
-        if self.type not in {ED25519, COSIGNATURE_V1} or len(public) != 32:
+        self.type, self.public = (key[0], key[1:]) if key else (0, b"")
+        if len(self.public) != {ED25519: 32, **cosignature.PUBLIC_BYTES}.get(self.type):
             raise NoteError(f"the vkey's type 0x{self.type:02x} is not supported")
-        if identifier != key_id(name, self.type, public):
+        if identifier != key_id(name, self.type, self.public):
             raise NoteError("the vkey's hash is not its key's")
         self.name = name
         self.id = identifier
-        self._key = Ed25519PublicKey.from_public_bytes(public)
+        self.vkey = vkey.strip()
+        self._key: Ed25519PublicKey | cosignature.PublicKey = (
+            cosignature.PublicKey(self.type, self.public)
+            if self.cosigns
+            else Ed25519PublicKey.from_public_bytes(self.public)
+        )
+
+    @property
+    def cosigns(self) -> bool:
+        """Whether signatures of this key carry their time."""
+        return self.type != ED25519
 
     def verify(self, note: bytes) -> str:
         """Return the text of ``note`` if this key has signed it.
@@ -72,21 +81,32 @@ class Verifier:
             NoteError: malformed, not signed by this key, or signed wrongly under this key's name.
         """
         text, signatures = open_note(note)
-        for name, identifier, signature in signatures:
-            if name == self.name and identifier == self.id:
-                self._check(text, signature)
-                return text
+        for signature in self._own(signatures):
+            self._check(text, signature)
+            return text
         raise NoteError(f"`{self.name}` has not signed it")
 
-    def _check(self, text: str, signature: bytes) -> None:
-        message = text.encode()
-        if self.type == COSIGNATURE_V1:
-            if len(signature) != 72:
-                raise NoteError("a cosignature is a time and 64 bytes")
-            (moment,) = struct.unpack(">Q", signature[:8])
-            message, signature = f"cosignature/v1\ntime {moment}\n".encode() + message, signature[8:]
-        if not verifies(self._key, signature, message):
+    def cosignature(self, note: bytes) -> Cosignature | None:
+        """Return this key's cosignature under ``note``, or None: it has none.
+
+        Raises:
+            NoteError: malformed, or signed wrongly under this key's name.
+        """
+        text, signatures = open_note(note)
+        for signature in self._own(signatures):
+            return Cosignature(self.name, self.public, self._check(text, signature))
+        return None
+
+    def _own(self, signatures: Sequence[tuple[str, bytes, bytes]]) -> Iterator[bytes]:
+        return (blob for name, identifier, blob in signatures if (name, identifier) == (self.name, self.id))
+
+    def _check(self, text: str, signature: bytes) -> int:
+        """Return when it was signed; 0 if the signature does not say."""
+        if isinstance(self._key, cosignature.PublicKey):
+            return self._key.verify(self.name, text, signature)
+        if not verifies(self._key, signature, text.encode()):
             raise NoteError(f"the signature of `{self.name}` does not verify")
+        return 0
 
 
 def verifies(key: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
@@ -96,11 +116,6 @@ def verifies(key: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
     except InvalidSignature:
         return False
     return True
-
-
-def key_id(name: str, kind: int, public: bytes) -> bytes:
-    """Return the four bytes that tell keys of one name apart."""
-    return hashlib.sha256(name.encode() + b"\n" + bytes([kind]) + public).digest()[:4]
 
 
 def open_note(note: bytes) -> tuple[str, Sequence[tuple[str, bytes, bytes]]]:
@@ -127,10 +142,10 @@ def open_note(note: bytes) -> tuple[str, Sequence[tuple[str, bytes, bytes]]]:
 
 
 def _signature(line: str) -> tuple[str, bytes, bytes]:
-    name, space, encoded = line.removeprefix(_DASH).partition(" ")
-    if not line.startswith(_DASH) or not space:
+    name, space, encoded = line.removeprefix(DASH).partition(" ")
+    if not line.startswith(DASH) or not space:
         raise NoteError("a line of signature is malformed")
-    _check_name(name)
+    check_name(name)
     try:
         raw = base64.b64decode(encoded, validate=True)
     except ValueError:  # binascii.Error, or not ASCII
@@ -138,8 +153,3 @@ def _signature(line: str) -> tuple[str, bytes, bytes]:
     if len(raw) < 5:
         raise NoteError("a signature is too short")
     return name, raw[:4], raw[4:]
-
-
-def _check_name(name: str) -> None:
-    if not name or "+" in name or any(c.isspace() or c < " " for c in name):
-        raise NoteError("a key's name is not empty and holds neither space nor `+`")

@@ -44,6 +44,9 @@ PHASES: Mapping[str, str] = {
     "config.change": "note",
     "heartbeat": "note",
     "recovery": "note",
+    "key.event": "note",
+    "recorder.start": "note",
+    "recorder.stop": "note",
     "shard.open": "note",
     "access.read": "note",
     "erasure.order": "intent",
@@ -53,7 +56,6 @@ PHASES: Mapping[str, str] = {
     "hold.release": "note",
     "retention.change": "note",
     "retention.prune": "note",
-    "key.event": "note",
 }
 """Every type that this product writes, with the phase it has."""
 

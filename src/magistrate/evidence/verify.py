@@ -1,59 +1,34 @@
-"""Verification: everything derived again from what is on disk, trusting one verifier key and nothing else.
+"""Verification: everything derived again from what is on disk, trusting the keys it is given and nothing else.
 
-1 the checkpoint's signature   2 every entry bundle and leaf hash   3 every tile of every level   4 the root
-5 every header: canonical, each writer's sequence without a gap, each trace's chain, causes that exist
+1 the checkpoint's signatures   2 every entry bundle and leaf hash   3 every tile of every level   4 the root
+5 every header: canonical, each writer's sequence without a gap, each trace's chain, causes that exist, no silence
 6 every body: the ciphertext that the header names, or a record that ordered it to go
+7 witnesses and time-stamps: about this tree, by whom we trust
 """
 
 import hashlib
-from collections.abc import Callable, Iterable
-from enum import StrEnum
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from magistrate.evidence.absence import Absences
+from magistrate.evidence.attested import Attestations, Attested
 from magistrate.evidence.canonical import decode
 from magistrate.evidence.checkpoint import Checkpoint
 from magistrate.evidence.checkpoint import parse as parse_checkpoint
+from magistrate.evidence.links import Links, Noted, facts
 from magistrate.evidence.merkle import EMPTY_ROOT, HASH_BYTES, leaf_hash, node_hash
 from magistrate.evidence.note import NoteError, Verifier
 from magistrate.evidence.ports import Objects
 from magistrate.evidence.record import check_shape
+from magistrate.evidence.report import MOST_FINDINGS, Problem, Report, Verdict, worst
 from magistrate.evidence.segment import folder_of
+from magistrate.evidence.succession import signer_of
 from magistrate.evidence.tiles import WIDTH, decode_bundle, entries_path, tile_path
 
-MOST_FINDINGS = 1000
+__all__ = ["MOST_FINDINGS", "Attested", "Problem", "Report", "Verdict", "verify_log"]
 
-
-class Verdict(StrEnum):
-    VALID = "valid"
-    TAMPERED = "tampered"
-    UNDECIDABLE = "undecidable"
-    """Something that is needed cannot be read; what could be read is as it was."""
-
-
-class Problem(msgspec.Struct, frozen=True):
-    """What is wrong, and where."""
-
-    verdict: Verdict
-    place: str
-    what: str
-
-
-class Report(msgspec.Struct, frozen=True):
-    """What verification found. ``open_calls`` are intents without an outcome: calls that never ended."""
-
-    verdict: Verdict
-    size: int
-    bodies: int
-    open_calls: int
-    findings: tuple[Problem, ...] = ()
-    erased: int = 0
-    """Bodies that are not there because a recorded erasure destroyed their key."""
-    pruned: int = 0
-    """Bodies that are not there because their retention had ended, as a record says."""
-
+NOBODY = Attested()
+"""No witness and no authority is asked."""
 
 Ciphertext = Callable[[dict[str, Any], str], bytes | None]
 """Returns the kept bytes of a record's body, by header and part."""
@@ -63,37 +38,71 @@ def verify_log(
     objects: Objects,
     vkey: str,
     *,
+    also: Sequence[str] = (),
+    attested: Attested = NOBODY,
     ciphertext: Ciphertext | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
-    """Verify a whole log. ``progress`` is told how many records of how many are done."""
+    """Verify a whole log. ``progress`` is told how many records of how many are done.
+
+    Where the key in force follows ``vkey`` by steps that the log shows, it counts as ``vkey`` does. ``also`` are further keys of the log (its ML-DSA-44 one) whose signatures must stand under the checkpoint too.
+    """
+    noted = Noted()
     note = objects.get("checkpoint")
     if note is None:
-        return _report([Problem(Verdict.UNDECIDABLE, "checkpoint", "there is no checkpoint")], 0, 0, 0)
+        noted.undecidable("checkpoint", "there is no checkpoint")
+        return _report(noted)
     try:
-        verifier = Verifier(vkey)
+        trusted = Verifier(vkey)
+        verifier = signer_of(objects.get, trusted, note)
         checkpoint = parse_checkpoint(verifier.verify(note))
     except NoteError as error:
-        return _report([Problem(Verdict.TAMPERED, "checkpoint", str(error))], 0, 0, 0)
+        noted.tampered("checkpoint", str(error))
+        return _report(noted)
     if checkpoint.origin != verifier.name:
-        wrong = f"it is of `{checkpoint.origin}`, the key is of `{verifier.name}`"
-        return _report([Problem(Verdict.TAMPERED, "checkpoint", wrong)], 0, 0, 0)
-    check = _Check(objects, checkpoint, ciphertext)
+        noted.tampered("checkpoint", f"it is of `{checkpoint.origin}`, the key is of `{verifier.name}`")
+        return _report(noted)
+    _check_also(note, also, noted)
+    check = _Check(
+        objects, checkpoint, ciphertext, Attestations(objects.get, trusted, attested, noted), noted
+    )
     check.entries(progress)
     check.tiles()
     return check.report()
 
 
+def _check_also(note: bytes, vkeys: Sequence[str], noted: Noted) -> None:
+    for vkey in vkeys:
+        try:
+            verifier = Verifier(vkey)
+            if verifier.cosigns and verifier.cosignature(note) is None:
+                noted.undecidable(
+                    "checkpoint", f"`{verifier.name}` has not signed it with its key {verifier.id.hex()}"
+                )
+            elif not verifier.cosigns:
+                verifier.verify(note)
+        except NoteError as error:
+            noted.tampered("checkpoint", str(error))
+
+
 class _Check:
     """One verification under way."""
 
-    def __init__(self, objects: Objects, checkpoint: Checkpoint, ciphertext: Ciphertext | None) -> None:
+    def __init__(
+        self,
+        objects: Objects,
+        checkpoint: Checkpoint,
+        ciphertext: Ciphertext | None,
+        attestations: Attestations,
+        noted: Noted,
+    ) -> None:
         self._objects = objects
         self._checkpoint = checkpoint
         self._ciphertext = ciphertext
-        self._findings: list[Problem] = []
+        self._attestations = attestations
+        self._noted = noted
         self._hashes: list[bytes] = []
-        self._links = Links()
+        self._links = Links(noted)
         self._bodies = 0
         self._absences = Absences()
 
@@ -108,14 +117,15 @@ class _Check:
             try:
                 entries = decode_bundle(kept[0])
             except ValueError as error:
-                self._tampered(place, str(error))
+                self._noted.tampered(place, str(error))
                 return
             if len(entries) < width or (len(entries) > width and not kept[1]):
-                self._tampered(place, f"holds {len(entries)} of {width} records")
+                self._noted.tampered(place, f"holds {len(entries)} of {width} records")
                 return
             for offset, raw in enumerate(entries[:width]):
-                self._hashes.append(leaf_hash(raw))
-                self._record(number * WIDTH + offset, raw)
+                leaf = leaf_hash(raw)
+                self._hashes.append(leaf)
+                self._record(number * WIDTH + offset, raw, leaf)
             if progress is not None:
                 progress(number * WIDTH + width, size)
 
@@ -133,33 +143,45 @@ class _Check:
                     continue
                 data, whole = kept
                 if (data[: len(row) * HASH_BYTES] if whole else data) != b"".join(row):
-                    self._tampered(place, "is not the hash of what is below it")
+                    self._noted.tampered(place, "is not the hash of what is below it")
             hashes = [_fold(hashes[i : i + WIDTH]) for i in range(0, len(hashes) // WIDTH * WIDTH, WIDTH)]
             level += 1
         if _root(self._hashes) != self._checkpoint.root:
-            self._tampered("checkpoint", "the records do not lead to the signed root")
+            self._noted.tampered("checkpoint", "the records do not lead to the signed root")
 
     def report(self) -> Report:
-        self._findings += self._links.findings()
         for place, what, too_early in self._absences.unexplained():
-            (self._tampered if too_early else self._undecidable)(place, what)
-        report = _report(self._findings, self._checkpoint.size, self._bodies, self._links.open_calls)
-        return msgspec.structs.replace(report, erased=self._absences.erased, pruned=self._absences.pruned)
+            (self._noted.tampered if too_early else self._noted.undecidable)(place, what)
+        if len(self._hashes) == self._checkpoint.size:
+            self._links.finish()
+            self._attestations.finish()
+        return _report(
+            self._noted,
+            size=self._checkpoint.size,
+            bodies=self._bodies,
+            open_calls=self._links.open_calls,
+            stamps=self._attestations.stamps,
+            cosigned=self._attestations.cosigned,
+            erased=self._absences.erased,
+            pruned=self._absences.pruned,
+        )
 
-    def _record(self, index: int, raw: bytes) -> None:
-        place = f"record {index}"
+    def _record(self, index: int, raw: bytes, leaf: bytes) -> None:
+        place, ts, beacon = f"record {index}", 0, None
         try:
             header = decode(raw)
             check_shape(header)
+            ts, beacon = header["ts"], facts(header).get("beacon")
             if header["log"] != self._checkpoint.origin:
-                self._tampered(place, f"is a record of another log, `{header['log']}`")
+                self._noted.tampered(place, f"is a record of another log, `{header['log']}`")
             self._links.add(place, header, raw)
             self._absences.saw(header)
             if self._ciphertext is not None:
                 for meta in header.get("body", []):
                     self._body(place, header, meta)
         except ValueError as error:
-            self._tampered(place, f"is not a record: {error}")
+            self._noted.tampered(place, f"is not a record: {error}")
+        self._attestations.add(place, leaf, ts, beacon)
 
     def _body(self, place: str, header: dict[str, Any], meta: dict[str, Any]) -> None:
         assert self._ciphertext is not None
@@ -168,7 +190,7 @@ class _Check:
         if kept is None:
             self._absences.missing(f"{place}, {meta['part']}", f"body/{folder_of(header)}", header, meta)
         elif hashlib.sha256(kept).hexdigest() != meta["ct"]:
-            self._tampered(f"{place}, {meta['part']}", "the body is not the recorded one")
+            self._noted.tampered(f"{place}, {meta['part']}", "the body is not the recorded one")
 
     def _get(self, path: str, full: str) -> tuple[bytes, bool] | None:
         """Return a file, and whether it is the full one that a partial one has since become."""
@@ -178,57 +200,8 @@ class _Check:
         data = self._objects.get(full) if full != path else None
         if data is not None:
             return data, True
-        self._undecidable(path, "cannot be read")
+        self._noted.undecidable(path, "cannot be read")
         return None
-
-    def _tampered(self, place: str, what: str) -> None:
-        self._findings.append(Problem(Verdict.TAMPERED, place, what))
-
-    def _undecidable(self, place: str, what: str) -> None:
-        self._findings.append(Problem(Verdict.UNDECIDABLE, place, what))
-
-
-class Links:
-    """What records say of each other: sequences, chains, causes."""
-
-    def __init__(self) -> None:
-        self._sequence: dict[str, int] = {}
-        self._last: dict[str, str] = {}
-        self._ids: set[str] = set()
-        self._open: set[str] = set()
-        self._findings: list[Problem] = []
-
-    @property
-    def open_calls(self) -> int:
-        return len(self._open)
-
-    def findings(self) -> list[Problem]:
-        return self._findings
-
-    def add(self, place: str, header: dict[str, Any], raw: bytes) -> None:
-        """Take one record, in the log's order."""
-        eid, writer, trace = header["eid"], header["wid"], header["trace"]
-        if eid in self._ids:
-            self._note(place, f"`{eid}` was recorded before")
-        expected = self._sequence.get(writer, 0) + 1
-        if header["wseq"] != expected:
-            self._note(
-                place, f"writer `{writer}` went from {expected - 1} to {header['wseq']}: a record is missing"
-            )
-        self._sequence[writer] = header["wseq"]
-        if header["prev"] and header["prev"] != self._last.get(trace):
-            self._note(place, "does not follow the record before it in its trace")
-        for cause in header.get("cause", []):
-            if cause not in self._ids:
-                self._note(place, f"names `{cause}` as its cause, which is not recorded before it")
-            self._open.discard(cause)
-        if header["phase"] == "intent":
-            self._open.add(eid)
-        self._ids.add(eid)
-        self._last[trace] = hashlib.sha256(raw).hexdigest()
-
-    def _note(self, place: str, what: str) -> None:
-        self._findings.append(Problem(Verdict.TAMPERED, place, what))
 
 
 def _fold(hashes: list[bytes]) -> bytes:
@@ -247,11 +220,26 @@ def _root(hashes: list[bytes]) -> bytes:
     return hashes[0]
 
 
-def _report(findings: Iterable[Problem], size: int, bodies: int, open_calls: int) -> Report:
-    found = tuple(findings)
-    verdict = Verdict.VALID
-    if any(problem.verdict is Verdict.TAMPERED for problem in found):
-        verdict = Verdict.TAMPERED
-    elif found:
-        verdict = Verdict.UNDECIDABLE
-    return Report(verdict, size, bodies, open_calls, found[:MOST_FINDINGS])
+def _report(
+    noted: Noted,
+    *,
+    size: int = 0,
+    bodies: int = 0,
+    open_calls: int = 0,
+    stamps: int = 0,
+    cosigned: Mapping[str, int] = {},
+    erased: int = 0,
+    pruned: int = 0,
+) -> Report:
+    return Report(
+        worst(noted.problems),
+        size,
+        bodies,
+        open_calls,
+        tuple(noted.problems),
+        tuple(noted.remarks),
+        stamps,
+        dict(cosigned),
+        erased,
+        pruned,
+    )

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from magistrate.app.catalogue import OPERATIONS, price
 from magistrate.app.config import Rejected, catalogue, embedded_default, json_schema, load, split_address
 from magistrate.app.settings import PriceSetting
+from magistrate.evidence.cosignature import Cosigner
+from magistrate.evidence.note import Signer
 from magistrate.exchange.decision import Mode
 from magistrate.exchange.errors import ConfigurationError
 from magistrate.wire.routes import ROUTES
@@ -39,6 +41,8 @@ evidence: {durability: before-effect, witness: [], timestamp: []}
 limits: {body_bytes: 1000000}
 log: {level: warning, format: json}
 """
+LOG_KEY = Signer("log.example/one", bytes(32)).vkey
+WITNESS_KEY = Cosigner("witness.example/one", bytes(32)).vkey
 LEAST = "providers:\n  - {name: s, api: simulator, models: ['*']}\n"
 
 
@@ -113,8 +117,44 @@ def test_commands_that_call_nobody_need_no_secrets(tmp_path: Path) -> None:
         (LEAST + "listen: 'localhost:0'\n", 3, "listen", "no port"),
         (LEAST + "control: 127.0.0.1:8484\n", 3, "control", "must differ"),
         (LEAST + "evidence: {durability: bounded-async}\n", 3, "evidence.durability", "not supported yet"),
-        (LEAST + "evidence:\n  witness: [w]\n", 4, "evidence.witness", "not supported yet"),
-        (LEAST + "evidence:\n  timestamp: [t]\n", 4, "evidence.timestamp", "not supported yet"),
+        (LEAST + "evidence:\n  witness: [w]\n", 4, "evidence.witness[0]", "a block of `key: value`"),
+        (
+            LEAST + "evidence:\n  witness:\n  - {url: 'http://w', vkey: w}\n",
+            5,
+            "evidence.witness[0].vkey",
+            "a vkey is",
+        ),
+        (
+            LEAST + f"evidence:\n  witness:\n  - {{url: 'http://w', vkey: '{LOG_KEY}'}}\n",
+            5,
+            "evidence.witness[0].vkey",
+            "a log's key",
+        ),
+        (
+            LEAST + f"evidence:\n  witness:\n  - {{url: 'ftp://w', vkey: '{WITNESS_KEY}'}}\n",
+            5,
+            "evidence.witness[0].url",
+            "does not have the form",
+        ),
+        (
+            LEAST + f"evidence:\n  quorum: 2\n  witness: [{{url: 'http://w', vkey: '{WITNESS_KEY}'}}]\n",
+            4,
+            "evidence.quorum",
+            "cannot be reached",
+        ),
+        (
+            LEAST
+            + f"evidence:\n  witness: [{{url: 'http://w', vkey: '{WITNESS_KEY}'}}, {{url: 'http://v', vkey: '{WITNESS_KEY}'}}]\n",
+            4,
+            "evidence.witness",
+            "one key twice",
+        ),
+        (
+            LEAST + "evidence:\n  timestamp: [{url: 'http://t', ca: nowhere.pem}]\n",
+            4,
+            "evidence.timestamp[0].ca",
+            "cannot be read",
+        ),
         (LEAST + "data_dir: &a x\npolicies: *a\n", 3, "", "anchors and aliases"),
         ("listen: 127.0.0.1:1\n", 1, "providers", "is missing"),
         ("providers: []\n", 1, "providers", "at least one provider"),

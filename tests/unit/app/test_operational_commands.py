@@ -12,15 +12,19 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.authority import make as make_authority
 
+from magistrate.adapters.recorder.attesting import Standing, Standings
 from magistrate.adapters.state.keys import KeyStore
 from magistrate.app import cli
+from magistrate.app.attestation import vouching_metrics
 from magistrate.app.cli import COMMANDS, run
 from magistrate.app.cli.keys import seconds
 from magistrate.app.cli.tail import line
 from magistrate.app.config import load
 from magistrate.app.diagnosis import GIB, Level, World, diagnose
 from magistrate.app.settings import Config
+from magistrate.evidence.cosignature import Cosigner
 from magistrate.exchange.decision import Mode
 from magistrate.exchange.errors import Refused
 
@@ -156,6 +160,9 @@ def test_the_schema_command_prints_what_is_published(ask: Ask) -> None:
     assert json.loads(ask("schema")[1]) == json.loads(published.read_text())
 
 
+WITNESS = Cosigner("witness.example/w1", bytes(32))
+
+
 def world(**changes: object) -> World:
     calm = World(
         running=False,
@@ -164,8 +171,17 @@ def world(**changes: object) -> World:
         synchronised=lambda: True,
         taken=lambda _: None,
         now_us=lambda: NOW,
+        standings=lambda _: None,
     )
     return msgspec.structs.replace(calm, **changes)
+
+
+def vouched(**changes: object) -> World:
+    """A world in which the witness stands as told."""
+    party = Standing("witness", WITNESS.name, "http://w", size=7, at_us=NOW)
+    stranger = Standing("witness", "witness.example/former", "http://former", fails="is not asked any more")
+    told = Standings([msgspec.structs.replace(party, **changes), stranger])
+    return world(standings=lambda _: told)
 
 
 @pytest.fixture
@@ -182,8 +198,11 @@ def sound(tmp_path: Path) -> Config:
         "providers:\n"
         "  - {name: a, api: openai, region: eu, api_key: '${K}', models: [{name: m, price: {input: 1}}]}\n"
         "policies: policies\n"
-        "evidence: {origin: log.example/one, vault_dir: vault}\n"
+        "evidence:\n  origin: log.example/one\n  vault_dir: vault\n"
+        f"  witness: [{{url: 'http://w', vkey: '{WITNESS.vkey}'}}]\n"
+        "  timestamp: [{url: 'http://t/', ca: tsa/root.pem}]\n"
     )
+    make_authority(tmp_path / "tsa", "openssl")
     return load(tmp_path / "magistrate.yaml", {"K": "k"})
 
 
@@ -193,10 +212,58 @@ def found(config: Config, where: World) -> set[tuple[str, str]]:
     }
 
 
-def test_a_sound_installation_has_one_weakness_left(sound: Config) -> None:
-    """Independent witnesses are not supported yet, and the doctor says so."""
-    assert found(sound, world()) == {("weak", "evidence")}
+def test_a_sound_installation_has_no_weakness_left(sound: Config) -> None:
+    """Nothing is weak or bad, and everything that is not well has its advice."""
+    assert found(sound, world()) == set()
     assert all(bool(each.advice) == (each.level is not Level.OK) for each in diagnose(sound, world()))
+
+
+@pytest.mark.requirement("A7")
+@pytest.mark.parametrize(
+    ("changes", "level", "says"),
+    [
+        ({}, Level.OK, "vouches for the first 7 records"),
+        (
+            {"fails": "refused", "since_us": NOW - 300_000_000},
+            Level.WEAK,
+            "refused, for 5 min; calls are not affected",
+        ),
+        ({"fails": "the log was forked", "grave": True}, Level.BAD, "the log was forked"),
+    ],
+)
+def test_how_a_witness_stands_is_shown(
+    sound: Config, changes: dict[str, object], level: Level, says: str
+) -> None:
+    """An outage is weak, a contradiction bad; whom the configuration no longer names is not mentioned."""
+    (finding,) = [each for each in diagnose(sound, vouched(**changes)) if each.subject.startswith("witness")]
+    assert (finding.level, finding.says) == (level, says)
+
+
+def test_a_log_without_witness_or_stamp_is_weaker(sound: Config) -> None:
+    """And the doctor says what to do."""
+    alone = msgspec.structs.replace(sound.evidence, witness=(), timestamp=())
+    assert found(msgspec.structs.replace(sound, evidence=alone), world()) == {
+        ("weak", "witness"),
+        ("note", "time-stamp"),
+    }
+
+
+@pytest.mark.requirement("O2")
+def test_who_vouches_is_in_the_metrics(tmp_path: Path) -> None:
+    """Up, how far, since when, and the one thing that must wake somebody."""
+    assert vouching_metrics(tmp_path) == b""
+    told = Standings(
+        [Standing("witness", "w/1", "http://w", size=7, at_us=5_000_000, fails="refused", grave=True)]
+    )
+    (tmp_path / "attestation.json").write_bytes(msgspec.json.encode(told))
+    series = '{kind="witness",name="w/1"}'
+    for expected in (
+        f"magistrate_evidence_vouching_up{series} 0",
+        f"magistrate_evidence_vouched_records{series} 7",
+        f"magistrate_evidence_vouched_time_seconds{series} 5",
+        f"magistrate_evidence_contradicted{series} 1",
+    ):
+        assert expected in vouching_metrics(tmp_path).decode().splitlines()
 
 
 @pytest.mark.requirement("X4")

@@ -19,18 +19,20 @@ import msgspec
 import orjson
 
 from magistrate.adapters.host import SystemIds
+from magistrate.adapters.recorder.attesting import Plan
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.frames import Ack
 from magistrate.adapters.recorder.index import open_index
-from magistrate.adapters.recorder.rootkey import secret_file
-from magistrate.adapters.recorder.sealer import Sealer
+from magistrate.adapters.recorder.keys import Keys, finish_rotation, keys_in_force, next_keys, next_step
+from magistrate.adapters.recorder.sealer import CHECKPOINT, Sealer
 from magistrate.adapters.recorder.vault import Vault
 from magistrate.adapters.recorder.wal import Entry, WalBroken, WriteAheadLog
 from magistrate.adapters.recorder.writer import Kept, Submission, Writer
 from magistrate.evidence.draft import Body, Draft
-from magistrate.evidence.note import NoteError, Signer, Verifier
+from magistrate.evidence.note import Verifier
 from magistrate.evidence.ports import Register
 from magistrate.evidence.retention import Promised, Schedule
+from magistrate.evidence.succession import KEY_EVENT
 from magistrate.evidence.tiles import Missing
 from magistrate.exchange.errors import ConfigurationError, EvidenceUnavailable
 
@@ -61,6 +63,8 @@ class Settings:
     root_key: Path | None = None
     retention: Schedule = field(default_factory=Schedule)
     writers: frozenset[int] = frozenset()
+    plan: Plan = field(default_factory=Plan)
+    """Who is asked to vouch for the log."""
 
 
 class Ledger:
@@ -82,6 +86,9 @@ class Ledger:
         self._ids = SystemIds()
         self._wid = f"recorder-{self._ids.record()}"
         self._seq = 0
+        self._announced = {"heartbeat_ms": int(settings.heartbeat_s * 1000)}
+        self.beacon = b""
+        """Digest of the newest time-stamp: the next heartbeat names it, so that it cannot have been written before."""
         self._unsealed: list[Kept] = []
         self._unsealed_bytes = 0
         self._unsealed_lock = threading.Lock()
@@ -93,11 +100,14 @@ class Ledger:
             self.schedule, self._schedule_changes = settings.retention.strengthened_by(
                 _schedule_kept(self._vault)
             )
-            signer = self._signer(settings)
+            self._keys_dir = settings.vault
+            finish_rotation(self._root, settings.vault, self._disk)
+            keys = keys_in_force(self._root, settings.vault, settings.origin, self._disk)
+            self.vkey = keys.signer.vkey
             self._index = open_index(self._root / "index" / "records.db")
-            self._sealer = Sealer(self._root, signer, self._index, self._disk, register)
+            self._sealer = Sealer(self._root, keys, self._index, self._disk, register)
             self._wal = WriteAheadLog(self._root / "wal", self._disk)
-            self._writer = self._recover(signer.name)
+            self._writer = self._recover(keys.signer.name)
         except BaseException:
             os.close(self._lock)
             raise
@@ -173,7 +183,12 @@ class Ledger:
 
     def heartbeat(self) -> Submission:
         """Return the record that tells silence from absence."""
-        return self._note("heartbeat", {"records": self._writer.next_index, "refused": self._writer.refused})
+        facts = {"records": self._writer.next_index, "refused": self._writer.refused, **self._announced}
+        return self._note("heartbeat", facts | ({"beacon": self.beacon.hex()} if self.beacon else {}))
+
+    def farewell(self) -> Submission:
+        """Return the record that announces a silence: the recorder stops because it was told to."""
+        return self._note("recorder.stop", {"records": self._writer.next_index})
 
     def record(
         self,
@@ -241,6 +256,27 @@ class Ledger:
             if index < last_index:
                 return
 
+    def rotate_keys(self) -> Keys:
+        """Let new keys follow those in force, and return them. For a ledger that nobody else writes to.
+
+        Raises:
+            OSError, sqlite3.Error: the disk refuses; the old keys stay in force, or the next start finishes.
+        """
+        keys = next_keys(self._keys_dir, Verifier(self.vkey).name, self._disk)
+        event = self._note(KEY_EVENT, {"event": "rotation", "next": keys.vkeys})
+        answers: list[Ack] = []
+        event.ack = answers.append
+        self.write([event])
+        if answers[0].reason:
+            raise OSError(0, answers[0].reason)
+        self._sealer.countersign_with(keys)
+        self.seal()
+        step = self._root / next_step(self._root)
+        self._disk.make_directories(step.parent)
+        self._disk.put(step, self._sealer.published(CHECKPOINT))
+        finish_rotation(self._root, self._keys_dir, self._disk)
+        return keys
+
     def close(self, *, clean: bool) -> None:
         """Let go of everything. ``clean`` says that all is sealed, so that the next start need not look for losses."""
         if clean:
@@ -252,27 +288,6 @@ class Ledger:
         os.close(self._lock)
 
     # --- beginning
-
-    def _signer(self, settings: Settings) -> Signer:
-        vkey = self._root / "log.vkey"
-        known = vkey.read_text(encoding="ascii").strip() if vkey.exists() else ""
-        try:
-            origin = settings.origin or (
-                Verifier(known).name if known else f"magistrate.local/{os.urandom(4).hex()}"
-            )
-            key = settings.vault / "signing.key"
-            signer = Signer(origin, secret_file(key, create=not known))
-        except NoteError as error:
-            raise ConfigurationError(str(error), str(vkey)) from None
-        if known and known != signer.vkey:
-            raise ConfigurationError(
-                f"this log belongs to `{known.partition('+')[0]}` and its key; "
-                "keep `evidence.origin` and the vault's `signing.key`, or begin a log elsewhere",
-                str(vkey),
-            )
-        if not known:
-            self._disk.put(vkey, signer.vkey.encode() + b"\n", mode=0o644)
-        return signer
 
     def _recover(self, origin: str) -> Writer:
         clean = self._clean_stop.exists()
@@ -308,9 +323,12 @@ class Ledger:
         self._wal.open(writer.next_index)
         notes = []
         if writer.next_index == 0:
-            notes.append(self._note("shard.open", {"origin": origin}))
-        elif not clean:
+            notes.append(self._note("shard.open", {"origin": origin, **self._announced}))
+        elif clean:
+            notes.append(self._note("recorder.start", dict(self._announced)))
+        else:
             facts = {"records": len(entries), "torn_bytes": torn, "open_calls": len(dangling)}
+            facts |= self._announced
             log.warning(
                 "recovered %d records that were not sealed yet, cut %d bytes of a torn write, %d calls were open",
                 len(entries),

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
+from magistrate.adapters.recorder.attesting import Attester
 from magistrate.adapters.recorder.connection import LARGEST_GROUP, Connection, user_of
 from magistrate.adapters.recorder.custodian import REFUSALS, Custodian
 from magistrate.adapters.recorder.daily import DailyPrune
@@ -65,6 +66,7 @@ class Recorder:
         listener = self._listen()
         sealing = threading.Thread(target=self._seal_loop, name="sealer")
         sealing.start()
+        attester = self._attester()
         ready()
         next_heartbeat = time.monotonic() + self._settings.heartbeat_s
         try:
@@ -78,6 +80,7 @@ class Recorder:
                 self._obey()
             if self._fatal is None:
                 self._drain()
+                self._write([self._ledger.farewell()])
         finally:
             self._stopping = True
             self._wake.set()
@@ -90,6 +93,8 @@ class Recorder:
             self._epoll.close()
         if self._fatal is None:
             self._seal_once()
+        if attester is not None:
+            attester.stop()
         if self._fatal is not None:
             raise WalBroken(self._fatal)
         clean = self._ledger.unsealed_bytes == 0
@@ -104,6 +109,17 @@ class Recorder:
         """Ask the loop to end; also a signal handler."""
         del number, stack
         self._stopping = True
+
+    def _attester(self) -> Attester | None:
+        if self._settings.plan.empty:
+            return None
+
+        def stamped(digest: bytes) -> None:
+            self._ledger.beacon = digest
+
+        attester = Attester(self._settings.evidence, self._ledger.vkey, self._settings.plan, stamped=stamped)
+        attester.start()
+        return attester
 
     # --- taking and writing
 

@@ -6,12 +6,15 @@ from typing import Any, BinaryIO
 import msgspec
 import orjson
 
+from magistrate.adapters.recorder.attesting import LATEST, tokens
 from magistrate.adapters.recorder.index import Index, Row, SearchQuery
+from magistrate.adapters.recorder.keys import MLDSA_VKEY
 from magistrate.adapters.recorder.sealer import CHECKPOINT
 from magistrate.adapters.recorder.store import PosixObjects
 from magistrate.adapters.recorder.vault import Vault
+from magistrate.evidence.attested import Token
 from magistrate.evidence.checkpoint import parse
-from magistrate.evidence.note import Verifier
+from magistrate.evidence.note import NoteError, Verifier
 from magistrate.evidence.seal import open_sealed
 from magistrate.evidence.segment import read_frame
 from magistrate.evidence.tiles import entry
@@ -31,6 +34,9 @@ class EvidenceReader:
         self.objects = PosixObjects(root)
         self.vkey = (root / "log.vkey").read_text(encoding="ascii").strip()
         self.log = Verifier(self.vkey).name
+        mldsa = root / MLDSA_VKEY
+        self.mldsa_vkey = mldsa.read_text(encoding="ascii").strip() if mldsa.exists() else ""
+        """The log's ML-DSA-44 key; empty for a log that an older version wrote."""
         self._vault_path = vault
         self._root_key = root_key
         self._vault: Vault | None = None
@@ -46,6 +52,38 @@ class EvidenceReader:
         """How many records the newest checkpoint covers."""
         note = self.checkpoint()
         return parse(Verifier(self.vkey).verify(note)).size if note else 0
+
+    def cosigned(self) -> bytes:
+        """Return the newest checkpoint with the cosignatures of witnesses; empty if there is none."""
+        return self.objects.get(LATEST) or b""
+
+    def tokens(self) -> list[Token]:
+        """Return the time-stamps that are kept, smallest tree first."""
+        return [Token(path, size, data) for path, size, data in tokens(self.root)]
+
+    def best_checkpoint(self, above: int) -> tuple[bytes, list[bytes]]:
+        """Return the checkpoint to prove record ``above`` with, and its time-stamps.
+
+        The newest one with cosignatures and stamps is worth most, then one with cosignatures; else the plain one.
+        """
+        stamped: dict[int, list[bytes]] = {}
+        for token in self.tokens():
+            stamped.setdefault(token.size, []).append(token.data)
+        for size in sorted(stamped, reverse=True):
+            note = self.objects.get(f"cosig/{size}") or b""
+            if self._signed_size(note) > above:
+                return note, stamped[size]
+        note = self.cosigned()
+        if self._signed_size(note) > above:
+            return note, []
+        return self.checkpoint(), stamped.get(self.size, [])
+
+    def _signed_size(self, note: bytes) -> int:
+        """Return the size of a checkpoint by the key in force; -1 if it is none, or by a key before it."""
+        try:
+            return parse(Verifier(self.vkey).verify(note)).size
+        except NoteError:
+            return -1
 
     def find(self, prefix: str) -> list[Row]:
         """Return the records of the calls whose id begins with ``prefix``."""

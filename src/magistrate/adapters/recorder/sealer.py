@@ -12,6 +12,7 @@ the same tree; bodies written by 1 stand twice, the same bytes. A crash after 3 
 import logging
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -22,12 +23,13 @@ import orjson
 
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.index import Index, Located
+from magistrate.adapters.recorder.keys import Keys
 from magistrate.adapters.recorder.segments import SegmentWriter, locate
 from magistrate.adapters.recorder.store import PosixObjects, SqliteRegister
 from magistrate.adapters.recorder.wal import WalBroken
 from magistrate.adapters.recorder.writer import Kept
 from magistrate.evidence.checkpoint import Checkpoint, parse
-from magistrate.evidence.note import NoteError, Signer, Verifier
+from magistrate.evidence.note import NoteError, Verifier
 from magistrate.evidence.ports import Objects, Register
 from magistrate.evidence.segment import folder_of
 from magistrate.evidence.tiles import (
@@ -61,10 +63,16 @@ class Sealer:
     """Owns what is signed. Not thread-safe: one caller at a time."""
 
     def __init__(
-        self, root: Path, signer: Signer, index: Index, disk: Disk, register: Register | None = None
+        self,
+        root: Path,
+        keys: Keys,
+        index: Index,
+        disk: Disk,
+        register: Register | None = None,
     ) -> None:
         self._root = root
-        self._signer = signer
+        self._signer, self._cosigner = keys.signer, keys.cosigner
+        self._following: Keys | None = None
         self._index = index
         self._disk = disk
         self._objects = PosixObjects(root, disk)
@@ -125,7 +133,7 @@ class Sealer:
         assert batch[0].entry.index == self.size
         located = self._segments.write(batch)  # 1
         growth = grow(self._objects.get, self.size, [kept.entry.header for kept in batch])
-        note = self._signer.sign(Checkpoint(self._signer.name, growth.size, growth.root).text())
+        note = self._sign(Checkpoint(self._signer.name, growth.size, growth.root).text())
         staged = Staged(growth.size, note, growth.files)
         self._disk.put(self._staging, msgspec.msgpack.encode(staged))  # 2
         self._swap(note)  # 3
@@ -167,6 +175,26 @@ class Sealer:
     def close(self) -> None:
         if isinstance(self._register, SqliteRegister):
             self._register.close()
+
+    def countersign_with(self, keys: Keys) -> None:
+        """Let ``keys``, which follow those in force, sign beside them."""
+        self._following = keys
+
+    def published(self, path: str) -> bytes:
+        """Return a file that was published. Raises `Missing`."""
+        data = self._objects.get(path)
+        if data is None:
+            raise Missing(f"`{path}` cannot be read")
+        return data
+
+    def _sign(self, text: str) -> bytes:
+        now = int(time.time())
+        note = self._signer.sign(text) + self._cosigner.line(text, now)
+        if self._following is not None:
+            # Only the line: the note's text stands there already.
+            note += self._following.signer.sign(text).removeprefix(f"{text}\n".encode())
+            note += self._following.cosigner.line(text, now)
+        return note
 
     def _swap(self, note: bytes) -> None:
         try:

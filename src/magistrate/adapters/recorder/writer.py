@@ -28,8 +28,8 @@ REMEMBERED_WRITERS = 4096
 MOST_BODIES = 32
 OWN_TYPES = frozenset(
     {
-        *("shard.open", "shard.close", "heartbeat", "recovery", "access.read", "key.event"),
-        *("erasure.order", "erasure", "erasure.deferred"),
+        *("shard.open", "shard.close", "recorder.start", "recorder.stop", "heartbeat", "recovery"),
+        *("access.read", "key.event", "erasure.order", "erasure", "erasure.deferred"),
         *("hold.place", "hold.release", "retention.change", "retention.prune"),
     }
 )

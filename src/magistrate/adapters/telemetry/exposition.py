@@ -1,4 +1,4 @@
-"""Counters and histograms, and their Prometheus text form (exposition format 0.0.4).
+"""Counters, gauges and histograms, and their Prometheus text form (exposition format 0.0.4).
 
 Written here because a client library would bring process-wide registries and threads for what is two dictionaries.
 Label values that clients choose are bounded: past its share of distinct values a label says ``other``.
@@ -53,6 +53,26 @@ class Counter:
             yield f"{self.name}{_braces(self._labels, values)} {_number(total)}"
 
 
+class Gauge:
+    """A value as it stands, by label values."""
+
+    def __init__(self, name: str, help_text: str, labels: Sequence[str] = ()) -> None:
+        self.name = name
+        self._help = help_text
+        self._labels = tuple(labels)
+        self._values: dict[tuple[str, ...], float] = {}
+
+    def set(self, value: float, *values: str) -> None:
+        """Put ``value`` for ``values`` (one a label)."""
+        self._values[values] = value
+
+    def lines(self) -> Iterator[str]:
+        yield f"# HELP {self.name} {self._help.translate(_HELP_ESCAPES)}"
+        yield f"# TYPE {self.name} gauge"
+        for values, value in sorted(self._values.items()):
+            yield f"{self.name}{_braces(self._labels, values)} {_number(value)}"
+
+
 class Histogram:
     """Observations by upper bound, by label values. Kept per bucket, summed up when written."""
 
@@ -93,7 +113,7 @@ class Histogram:
             yield f"{self.name}_count{_braces(self._labels, values)} {running}"
 
 
-def render(families: Iterable[Counter | Histogram]) -> bytes:
+def render(families: Iterable[Counter | Gauge | Histogram]) -> bytes:
     """Return the families as one exposition, ending in a newline as the format asks."""
     return ("\n".join(line for family in families for line in family.lines()) + "\n").encode()
 

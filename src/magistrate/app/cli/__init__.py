@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "keys": "Create, list, rotate and revoke virtual keys.",
     "policy": "Test, explain and replay policies.",
     "evidence": "Search, show, verify and export the record.",
+    "witness": "Cosign logs, so that nobody can show two histories of one.",
     "tail": "Watch decisions as they are made.",
     "doctor": "Say what is configured, what is weak and what to do.",
     "schema": "Print the JSON Schema of magistrate.yaml.",

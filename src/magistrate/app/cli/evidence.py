@@ -10,21 +10,25 @@ import msgspec
 import orjson
 import typer
 from rich.console import Console
-from rich.progress import Progress
 from rich.tree import Tree
 
 from magistrate.adapters.recorder.reader import EvidenceReader, Row, SearchQuery, open_evidence
-from magistrate.app.cli import ANSWER_IS_NO, CANNOT_DECIDE
+from magistrate.app.attestation import configured_trust
+from magistrate.app.cli import ANSWER_IS_NO
+from magistrate.app.cli.evidence_keys import rotate_key
+from magistrate.app.cli.evidence_monitor import monitor
 from magistrate.app.cli.evidence_orders import ByOption, ReasonOption, erase, holds, prune, rotate_root
+from magistrate.app.cli.evidence_verify import verify, verify_bundle_file
 from magistrate.app.cli.located import ConfigOption, DataOption, JsonOption, configuration
 from magistrate.app.cli.moments import moment
 from magistrate.app.custody import open_content, person
-from magistrate.evidence.bundle import Exported, verify_bundle, write_bundle
+from magistrate.evidence.bundle import Exported, write_bundle
+from magistrate.evidence.checkpoint import parse as parse_checkpoint
+from magistrate.evidence.note import Verifier, open_note
 from magistrate.evidence.proof import Proof
 from magistrate.evidence.seal import SealBroken
 from magistrate.evidence.tiles import prove_inclusion
-from magistrate.evidence.verify import Report, Verdict, verify_log
-from magistrate.exchange.errors import ConfigurationError
+from magistrate.evidence.trust import of_witnesses
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Search, show, verify and export the record."
@@ -60,47 +64,13 @@ def _close() -> None:
         _readers.pop().close()
 
 
-@app.command()
-def verify(
-    vkey: Annotated[
-        str | None, typer.Option(help="The verifier key you trust. Default: the one beside the log.")
-    ] = None,
-    bodies: Annotated[bool, typer.Option(help="Also check every stored body.")] = True,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Derive every hash, tile, link and signature again from what is on disk, offline."""
-    reader = _open(config, data)
-    with Progress(
-        console=Console(stderr=True), transient=True, disable=json or not sys.stderr.isatty()
-    ) as bar:
-        task = bar.add_task("verifying", total=None)
-        report = verify_log(
-            reader.objects,
-            vkey or reader.vkey,
-            ciphertext=reader.ciphertext if bodies else None,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
-    _tell(report, json=json, what="log", key_given=vkey is not None)
-
-
-@app.command("verify-bundle")
-def verify_bundle_file(
-    file: Annotated[Path, typer.Argument(help="A bundle that `evidence export` wrote.")],
-    vkey: Annotated[str | None, typer.Option(help="The verifier key you trust.")] = None,
-    vkey_file: Annotated[Path | None, typer.Option(help="A file that holds it.")] = None,
-    json: JsonOption = False,
-) -> None:
-    """Verify a bundle with nothing but the bundle and a verifier key."""
-    if (vkey is None) == (vkey_file is None):
-        raise typer.BadParameter("give --vkey or --vkey-file: a key inside the bundle proves nothing")
-    try:
-        key = vkey or (vkey_file.read_text(encoding="ascii").strip() if vkey_file else "")
-        content = file.read_bytes()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"cannot be read ({error})", str(file)) from None
-    _tell(verify_bundle(content, key), json=json, what="bundle", key_given=True)
+for _name, _command in (
+    ("monitor", monitor),
+    ("verify", verify),
+    ("verify-bundle", verify_bundle_file),
+    ("rotate-key", rotate_key),
+):
+    app.command(_name)(_command)
 
 
 @app.command()
@@ -236,19 +206,25 @@ def export(
     json: JsonOption = False,
 ) -> None:
     """Write a self-contained bundle of a call and its trace."""
+    settings = configuration(config, data)
     reader = _open(config, data)
     call = _rows(reader, record)[0]
-    size, checkpoint = reader.size, reader.checkpoint()
     rows = reader.trace(call.trace)
     if content:
         _reading(config, data, rows, reason=reason, by=by, selector=f"evidence export {record}")
+    checkpoint, stamps = reader.best_checkpoint(max(row.index for row in rows))
+    size = parse_checkpoint(open_note(checkpoint)[0]).size
+    keys = [key for key in (reader.vkey, reader.mldsa_vkey) if key]
+    policy = configured_trust(settings.evidence, keys) or of_witnesses(
+        [Verifier(key) for key in keys], [], None
+    )
     exported = []
     for row in rows:
         raw = reader.header(row.index)
         path = prove_inclusion(reader.objects.get, row.index, size)
         opened = reader.opened(orjson.loads(raw)) if content else {}
         exported.append(Exported(raw, Proof(row.index, tuple(path), checkpoint), opened))
-    output.write_bytes(write_bundle(call.index, exported, reader.vkey))
+    output.write_bytes(write_bundle(call.index, exported, policy.encode(), stamps))
     if json:
         _print_json({"file": str(output), "records": len(exported), "tree_size": size, "vkey": reader.vkey})
         return
@@ -386,35 +362,6 @@ def _outcome(branch: Tree, outcome: dict[str, Any]) -> None:
     timings = "  ".join(f"{name} {us / 1000:.2f}" for name, us in outcome.get("steps_us", []))
     if timings:
         node.add(f"milliseconds: {timings}")
-
-
-def _tell(report: Report, *, json: bool, what: str, key_given: bool) -> None:
-    if json:
-        _print_json(msgspec.to_builtins(report))
-    else:
-        console = Console(highlight=False)
-        colour = {"valid": "green", "tampered": "red"}.get(report.verdict.value, "yellow")
-        console.print(
-            f"[bold {colour}]{report.verdict.value}[/bold {colour}]  {what} of {report.size} records, "
-            f"{report.bodies} bodies checked, {report.open_calls} calls without an end"
-        )
-        if report.erased or report.pruned:
-            console.print(
-                f"  {report.erased} bodies erased by order, {report.pruned} pruned after their retention"
-            )
-        for problem in report.findings[:50]:
-            console.print(f"  {problem.place}: {problem.what}", markup=False)
-        if len(report.findings) > 50:
-            console.print(f"  and {len(report.findings) - 50} more; `--json` lists them")
-        if not key_given:
-            console.print(
-                "  checked against the key beside the log; an auditor gives the key he trusts with --vkey",
-                style="dim",
-            )
-    status = {Verdict.VALID: 0, Verdict.TAMPERED: ANSWER_IS_NO, Verdict.UNDECIDABLE: CANNOT_DECIDE}[
-        report.verdict
-    ]
-    raise typer.Exit(status)
 
 
 def _when(ts_us: int) -> str:

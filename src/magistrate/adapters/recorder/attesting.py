@@ -1,0 +1,306 @@
+"""Getting others to vouch: a thread beside the sealer that asks witnesses and time-stamping authorities.
+
+It reads what the sealer has published and writes files of its own; nothing waits for it. ``cosig/<size>`` is a
+checkpoint with the lines of the witnesses that cosigned it, ``cosig/latest`` the newest of them; ``receipts/<size>.tsr``
+(``.1.tsr`` for a second authority, and so on) a time-stamp of the checkpoint of that size. ``attestation.json`` says how
+everybody who was asked stands; an outage is logged when it begins and when it ends.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from magistrate.adapters.fetch import Ask, Exchange, Unreachable, exchange
+from magistrate.adapters.recorder.disk import Disk
+from magistrate.adapters.recorder.store import PosixObjects
+from magistrate.evidence import timestamp
+from magistrate.evidence.checkpoint import Checkpoint, parse
+from magistrate.evidence.note import NoteError, Verifier
+from magistrate.evidence.tiles import Missing, prove_consistency
+from magistrate.evidence.timestamp import Authority, StampError
+from magistrate.evidence.trust import of_witnesses
+from magistrate.evidence.witness import SIZE_TYPE, Request, cosignatures
+
+LATEST = "cosig/latest"
+STANDING_FILE = "attestation.json"
+POLICY_FILE = "policy.txt"
+WITNESS_EVERY_S, STAMP_EVERY_S, RETRY_STAMP_S = 30.0, 600.0, 60.0
+FIRST_LOOK_EVERY_S = 0.5
+FINISH_WITHIN_S = 12.0
+"""How long the end of the recorder waits for a last cosignature and a last stamp."""
+
+HOUR_S = 3600
+LARGEST_ANSWER = 64 * 1024
+
+log = logging.getLogger("magistrate.recorder")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Whom to ask, and how often. Empty: nobody, and no thread."""
+
+    witnesses: tuple[tuple[str, Verifier], ...] = ()
+    quorum: int | None = None
+    authorities: tuple[tuple[str, Authority], ...] = ()
+    witness_every_s: float = WITNESS_EVERY_S
+    stamp_every_s: float = STAMP_EVERY_S
+
+    @property
+    def empty(self) -> bool:
+        return not self.witnesses and not self.authorities
+
+
+class Standing(msgspec.Struct):
+    """How one of those who are asked stands. ``size`` is what it last vouched for, ``at_us`` when.
+
+    ``grave``: it does not merely fail to answer, it says that our log contradicts what it saw.
+    """
+
+    kind: str
+    name: str
+    url: str
+    size: int = 0
+    at_us: int = 0
+    fails: str = ""
+    since_us: int = 0
+    grave: bool = False
+
+
+class Standings(msgspec.Struct):
+    """What `attestation.json` holds."""
+
+    parties: list[Standing] = []
+    quorum: int = 0
+    quorum_size: int = 0
+    """The largest tree that a quorum cosigned, and when."""
+    quorum_at_us: int = 0
+
+
+class Contradiction(Exception):  # noqa: N818  because it names what the witness says
+    """A witness saw something that our log does not contain."""
+
+
+class Attester:
+    """Asks in rounds, in a thread of its own."""
+
+    def __init__(
+        self,
+        root: Path,
+        vkey: str,
+        plan: Plan,
+        *,
+        stamped: Callable[[bytes], None] = lambda _digest: None,
+        send: Exchange = exchange,
+        disk: Disk | None = None,
+    ) -> None:
+        self._root = root
+        self._disk = disk or Disk()
+        self._objects = PosixObjects(root, self._disk)
+        self._log = Verifier(vkey)
+        self._plan = plan
+        self._stamped = stamped
+        self._send = send
+        self._trust = of_witnesses([self._log], plan.witnesses, plan.quorum)
+        witnesses = [Standing("witness", verifier.name, url) for url, verifier in plan.witnesses]
+        authorities = [Standing("authority", one.name, url) for url, one in plan.authorities]
+        threshold = len(witnesses) if plan.quorum is None else plan.quorum
+        self._standings = Standings([*witnesses, *authorities], threshold)
+        self._kept = _Kept()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="attester", daemon=True)
+
+    def start(self) -> None:
+        """Publish the policy and begin asking."""
+        self._objects.put(POLICY_FILE, self._trust.encode().encode())
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask everybody once more about what was sealed last, and end; not longer than `FINISH_WITHIN_S`."""
+        self._stop.set()
+        self._thread.join(FINISH_WITHIN_S)
+        if self._thread.is_alive():
+            log.warning(
+                "whom the log asks to vouch for it did not answer in time: the last checkpoint stays without"
+            )
+
+    def cosign(self) -> None:
+        """Ask every witness about the newest checkpoint."""
+        found = self._newest()
+        if found is None:
+            return
+        checkpoint, note = found
+        lines = []
+        for standing, (url, verifier) in zip(self._standings.parties, self._plan.witnesses, strict=False):
+            try:
+                lines.append(self._cosignature(standing, url, verifier, checkpoint, note))
+            except Contradiction as error:
+                self._fails(standing, str(error), grave=True)
+            except (OSError, NoteError, Missing) as error:
+                self._fails(standing, str(error))
+            else:
+                self._vouches(standing, checkpoint.size)
+        if lines:
+            self._keep(checkpoint.size, note + b"".join(lines))
+        self._tell()
+
+    def stamp(self) -> bool:
+        """Ask every authority about the newest checkpoint, one with cosignatures if there is one; return success."""
+        found = self._newest(LATEST) or self._newest()
+        if found is None:
+            return False
+        checkpoint, _ = found
+        complete = True
+        authorities = self._standings.parties[len(self._plan.witnesses) :]
+        for number, standing in enumerate(authorities):
+            url, authority = self._plan.authorities[number]
+            path = f"receipts/{checkpoint.size}{f'.{number}' if number else ''}.tsr"
+            try:
+                token = self._token(url, authority, checkpoint.text().encode())
+                self._objects.put(path, token)
+            except (OSError, StampError) as error:
+                self._fails(standing, str(error))
+                complete = False
+            else:
+                self._kept.stamped = checkpoint.size
+                self._vouches(standing, checkpoint.size)
+                self._stamped(timestamp.stamped_digest(token))
+        self._tell()
+        return complete
+
+    # --- rounds
+
+    def _run(self) -> None:
+        plan = self._plan
+        while self._newest() is None and not self._stop.wait(FIRST_LOOK_EVERY_S):
+            pass  # a new log has no checkpoint within its first second
+        next_cosign = next_stamp = time.monotonic()
+        while True:
+            last = self._stop.is_set()
+            now = time.monotonic()
+            try:
+                if plan.witnesses and (last or now >= next_cosign):
+                    next_cosign = now + plan.witness_every_s
+                    self.cosign()
+                if plan.authorities and (last or now >= next_stamp):
+                    next_stamp = now + (plan.stamp_every_s if self.stamp() else RETRY_STAMP_S)
+            except OSError as error:
+                log.error("cosignatures and time-stamps cannot be kept: %s", error.strerror or error)
+            if last:
+                return
+            waits = [next_cosign] * bool(plan.witnesses) + [next_stamp] * bool(plan.authorities)
+            self._stop.wait(max(0.05, min(waits) - time.monotonic()))
+
+    def _cosignature(
+        self, standing: Standing, url: str, verifier: Verifier, checkpoint: Checkpoint, note: bytes
+    ) -> bytes:
+        """Return the line of one witness. It knows what it saw last; we begin with what we believe and follow it once."""
+        old = min(standing.size, checkpoint.size)
+        for _ in range(2):
+            proof = prove_consistency(self._objects.get, old, checkpoint.size) if old else []
+            body = Request(old, tuple(proof), note).encode()
+            answer = self._send(
+                Ask(f"{url.rstrip('/')}/add-checkpoint", body, "text/plain", limit=LARGEST_ANSWER)
+            )
+            if answer.status == 200:
+                return cosignatures(answer.body, note, verifier)
+            if answer.status != 409 or answer.media != SIZE_TYPE:
+                break
+            known = _size(answer.body)
+            if known > checkpoint.size:
+                raise Contradiction(
+                    f"it saw {known} records and the log has {checkpoint.size}: the log was rolled back"
+                )
+            if known == old:
+                raise Contradiction(f"it saw another tree of {known} records: the log was forked")
+            old = known
+        if answer.status == 422:
+            raise Contradiction("it says that the log is no continuation of what it saw: the log was forked")
+        raise Unreachable(f"answers with status {answer.status}: {answer.body[:120]!a}")
+
+    def _token(self, url: str, authority: Authority, text: bytes) -> bytes:
+        asked, nonce = timestamp.request(text)
+        answer = self._send(Ask(url, asked, timestamp.REQUEST_TYPE, limit=timestamp.LARGEST_TOKEN))
+        if answer.status != 200:
+            raise Unreachable(f"answers with status {answer.status}")
+        authority.verify(answer.body, text, nonce=nonce)
+        return answer.body
+
+    def _newest(self, path: str = "checkpoint") -> tuple[Checkpoint, bytes] | None:
+        note = self._objects.get(path)
+        if not note:
+            return None
+        try:
+            return parse(self._log.verify(note)), note
+        except NoteError as error:
+            if path != LATEST:  # that one may still be by a key before the one in force
+                log.error("`%s` is not a checkpoint of this log: %s", path, error)
+            return None
+
+    def _keep(self, size: int, cosigned: bytes) -> None:
+        """Keep the cosigned checkpoint. Of one hour the last stays, and every one that is stamped: later ones say more."""
+        hour = int(time.time()) // HOUR_S
+        self._objects.put(f"cosig/{size}", cosigned)
+        self._objects.put(LATEST, cosigned)
+        before = self._kept
+        if before.hour == hour and before.size not in {size, before.stamped}:
+            self._disk.remove(self._root / "cosig" / str(before.size))
+        self._kept = _Kept(size, hour, before.stamped)
+        if self._trust.witnessed(cosigned).quorum:
+            self._standings.quorum_size, self._standings.quorum_at_us = size, time.time_ns() // 1000
+
+    # --- telling
+
+    def _vouches(self, standing: Standing, size: int) -> None:
+        if standing.fails:
+            log.info("%s `%s` answers again", standing.kind, standing.name)
+        standing.size, standing.at_us = size, time.time_ns() // 1000
+        standing.fails, standing.since_us, standing.grave = "", 0, False
+
+    def _fails(self, standing: Standing, why: str, *, grave: bool = False) -> None:
+        if not standing.fails or grave != standing.grave:
+            level = logging.CRITICAL if grave else logging.WARNING
+            log.log(level, "%s `%s`: %s", standing.kind, standing.name, why)
+            standing.since_us = time.time_ns() // 1000
+        standing.fails, standing.grave = why, grave
+
+    def _tell(self) -> None:
+        self._objects.put(STANDING_FILE, msgspec.json.format(msgspec.json.encode(self._standings)))
+
+
+@dataclass(frozen=False, slots=True)
+class _Kept:
+    """The newest cosigned checkpoint that is kept: its size, its hour, and the size that was stamped last."""
+
+    size: int = -1
+    hour: int = -1
+    stamped: int = -1
+
+
+def read_standings(root: Path) -> Standings | None:
+    """Return how those who vouch for the log in ``root`` stand, or None: nobody was ever asked, or it cannot be read."""
+    try:
+        return msgspec.json.decode((root / STANDING_FILE).read_bytes(), type=Standings)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def tokens(root: Path) -> Sequence[tuple[str, int, bytes]]:
+    """Return path, size and bytes of the time-stamps that are kept, smallest tree first."""
+    found = []
+    for path in (root / "receipts").glob("*.tsr"):
+        number = path.name.partition(".")[0]
+        if number.isdigit():
+            found.append((int(number), path))
+    return [(f"receipts/{path.name}", size, path.read_bytes()) for size, path in sorted(found)]
+
+
+def _size(body: bytes) -> int:
+    text = body.strip()
+    if not text.isdigit() or len(text) > 19:
+        raise Unreachable("answers with a conflict that names no size")
+    return int(text)

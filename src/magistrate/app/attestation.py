@@ -1,0 +1,126 @@
+"""Who vouches for the log: what the configuration says of witnesses and authorities, for the recorder and for verifiers."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from magistrate.adapters.recorder.attesting import Plan, read_standings
+from magistrate.adapters.telemetry.exposition import Gauge, render
+from magistrate.app.settings import EvidenceSetting
+from magistrate.evidence.note import Verifier
+from magistrate.evidence.timestamp import Authority
+from magistrate.evidence.trust import Trust, of_witnesses
+from magistrate.evidence.trust import parse as parse_policy
+from magistrate.exchange.errors import ConfigurationError
+
+Note = Callable[[str, str], None]
+"""Takes a field and what is wrong with it."""
+
+
+def check_trust(evidence: EvidenceSetting, base: Path, note: Note) -> None:
+    """Note every key, quorum and certificate that will not do; relative paths stand on ``base``."""
+    keys: list[Verifier] = []
+    for index, witness in enumerate(evidence.witness):
+        try:
+            keys.append(_witness_key(witness.vkey))
+        except ValueError as error:
+            note(f"evidence.witness[{index}].vkey", str(error))
+    if len({key.public for key in keys}) < len(keys):
+        note("evidence.witness", "names one key twice; two names do not make two witnesses")
+    if evidence.quorum is not None and evidence.quorum > len(evidence.witness):
+        note("evidence.quorum", f"cannot be reached: there are {len(evidence.witness)} witnesses")
+    for index, authority in enumerate(evidence.timestamp):
+        try:
+            Authority((base / Path(authority.ca).expanduser()).read_bytes())
+        except OSError as error:
+            note(f"evidence.timestamp[{index}].ca", f"cannot be read ({error.strerror})")
+        except ValueError as error:
+            note(f"evidence.timestamp[{index}].ca", str(error))
+
+
+def recorder_plan(evidence: EvidenceSetting) -> Plan:
+    """Return whom the recorder asks to vouch for the log.
+
+    Raises:
+        ConfigurationError: a key or an authority's file is none.
+    """
+    authorities = read_authorities([Path(one.ca) for one in evidence.timestamp])
+    try:
+        return Plan(
+            witnesses=tuple((one.url, Verifier(one.vkey)) for one in evidence.witness),
+            quorum=evidence.quorum,
+            authorities=tuple(
+                (one.url, authority) for one, authority in zip(evidence.timestamp, authorities, strict=True)
+            ),
+            witness_every_s=evidence.witness_every_s,
+            stamp_every_s=evidence.timestamp_every_s,
+        )
+    except ValueError as error:
+        raise ConfigurationError(str(error), "evidence.witness") from None
+
+
+def configured_trust(evidence: EvidenceSetting, vkeys: Sequence[str]) -> Trust | None:
+    """Return the policy that the configuration amounts to, or None: it names no witness."""
+    if not evidence.witness:
+        return None
+    logs = [Verifier(vkey) for vkey in vkeys]
+    return of_witnesses(logs, [(one.url, Verifier(one.vkey)) for one in evidence.witness], evidence.quorum)
+
+
+def read_policy(path: Path) -> Trust:
+    """Return the trust policy (C2SP tlog-policy) in a file.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is malformed.
+    """
+    try:
+        return parse_policy(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(str(error), str(path)) from None
+
+
+def read_authorities(paths: Sequence[Path]) -> list[Authority]:
+    """Return the authorities whose certificates are in files.
+
+    Raises:
+        ConfigurationError: one cannot be read, or holds no root.
+    """
+    found = []
+    for path in paths:
+        try:
+            found.append(Authority(path.read_bytes()))
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(str(error), str(path)) from None
+    return found
+
+
+def vouching_metrics(root: Path) -> bytes:
+    """Return how those who vouch for the log in ``root`` stand, as a Prometheus exposition; empty if nobody is asked."""
+    told = read_standings(root)
+    if told is None:
+        return b""
+    labels = ("kind", "name")
+    up = Gauge(
+        "magistrate_evidence_vouching_up", "Whether a witness or authority answered last time.", labels
+    )
+    records = Gauge("magistrate_evidence_vouched_records", "Records that it vouches for.", labels)
+    moment = Gauge(
+        "magistrate_evidence_vouched_time_seconds", "When it vouched last, since the epoch.", labels
+    )
+    grave = Gauge(
+        "magistrate_evidence_contradicted",
+        "Whether a witness says that the log contradicts what it saw.",
+        labels,
+    )
+    for party in told.parties:
+        up.set(not party.fails, party.kind, party.name)
+        records.set(party.size, party.kind, party.name)
+        moment.set(party.at_us / 1e6, party.kind, party.name)
+        grave.set(party.grave, party.kind, party.name)
+    return render((up, records, moment, grave))
+
+
+def _witness_key(vkey: str) -> Verifier:
+    verifier = Verifier(vkey)
+    if not verifier.cosigns:
+        raise ValueError("is a log's key; `magistrate witness --show-key` prints a witness's")
+    return verifier

@@ -1,0 +1,152 @@
+"""``magistrate evidence verify`` and ``verify-bundle``: prove, offline, trusting the keys one is given."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from magistrate.adapters.recorder.reader import open_evidence
+from magistrate.app.attestation import configured_trust, read_authorities, read_policy
+from magistrate.app.cli import CANNOT_DECIDE
+from magistrate.app.cli.evidence_monitor import STATUS
+from magistrate.app.cli.located import ConfigOption, DataOption, JsonOption, configuration
+from magistrate.evidence.attested import Attested
+from magistrate.evidence.bundle import verify_bundle
+from magistrate.evidence.report import Report
+from magistrate.evidence.verify import verify_log
+from magistrate.exchange.errors import ConfigurationError
+
+PolicyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--policy",
+        help="Trust policy (C2SP tlog-policy): logs, witnesses, quorum. Default: the configuration's.",
+    ),
+]
+AuthorityOption = Annotated[
+    list[Path] | None,
+    typer.Option("--tsa-ca", help="PEM file of a time-stamping authority you trust. Repeatable."),
+]
+
+
+def verify(
+    vkey: Annotated[
+        str | None, typer.Option(help="The verifier key you trust. Default: the one beside the log.")
+    ] = None,
+    policy: PolicyOption = None,
+    tsa_ca: AuthorityOption = None,
+    max_age: Annotated[
+        float, typer.Option(min=0, help="Seconds; if the newest record is older, exit 3. 0: any age.")
+    ] = 0.0,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Exit 2 also for remarks: silences, calls without an end, clocks."),
+    ] = False,
+    bodies: Annotated[bool, typer.Option(help="Also check every stored body.")] = True,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Derive every hash, tile, link, signature and time-stamp again from what is on disk, offline.
+
+    Exit 0 all is as it was, 1 something was changed or left out, 2 cannot tell, 3 it ends longer ago than --max-age.
+    """
+    settings = configuration(config, data)
+    reader = open_evidence(settings.data, settings.vault_dir, settings.root_key)
+    trust = read_policy(policy) if policy else configured_trust(settings.evidence, [reader.vkey])
+    key = vkey or (trust.logs[0].vkey if policy and trust and trust.logs else None)
+    attested = Attested(
+        trust=trust,
+        authorities=read_authorities(tsa_ca or [Path(one.ca) for one in settings.evidence.timestamp]),
+        cosigned=reader.cosigned(),
+        tokens=reader.tokens(),
+        now_us=time.time_ns() // 1000,
+        max_age_us=int(max_age * 1e6),
+    )
+    with Progress(
+        console=Console(stderr=True), transient=True, disable=json or not sys.stderr.isatty()
+    ) as bar:
+        task = bar.add_task("verifying", total=None)
+        report = verify_log(
+            reader.objects,
+            key or reader.vkey,
+            also=[reader.mldsa_vkey] if reader.mldsa_vkey and key is None else [],
+            attested=attested,
+            ciphertext=reader.ciphertext if bodies else None,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    _tell(report, json=json, what="log", key_given=key is not None, strict=strict)
+
+
+def verify_bundle_file(
+    file: Annotated[Path, typer.Argument(help="A bundle that `evidence export` wrote.")],
+    vkey: Annotated[str | None, typer.Option(help="The verifier key you trust.")] = None,
+    vkey_file: Annotated[Path | None, typer.Option(help="A file that holds it.")] = None,
+    policy: PolicyOption = None,
+    tsa_ca: AuthorityOption = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 2 also for remarks.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Verify a bundle with nothing but the bundle, a verifier key and whom else you trust."""
+    trust = read_policy(policy) if policy else None
+    if vkey is not None and vkey_file is not None:
+        raise typer.BadParameter("give --vkey or --vkey-file, not both")
+    if vkey is None and vkey_file is None:
+        if trust is None or not trust.logs:
+            raise typer.BadParameter(
+                "give --vkey, --vkey-file or a --policy with a `log` line: a key inside the bundle proves nothing"
+            )
+        vkey = trust.logs[0].vkey
+    authorities = read_authorities(tsa_ca or [])
+    try:
+        key = vkey or (vkey_file.read_text(encoding="ascii").strip() if vkey_file else "")
+        content = file.read_bytes()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"cannot be read ({error})", str(file)) from None
+    report = verify_bundle(content, key, trust=trust, authorities=authorities)
+    _tell(report, json=json, what="bundle", key_given=True, strict=strict)
+
+
+def _tell(report: Report, *, json: bool, what: str, key_given: bool, strict: bool) -> None:
+    if json:
+        sys.stdout.buffer.write(orjson.dumps(msgspec.to_builtins(report), option=orjson.OPT_INDENT_2) + b"\n")
+    else:
+        console = Console(highlight=False)
+        colour = {"valid": "green", "tampered": "red"}.get(report.verdict.value, "yellow")
+        console.print(
+            f"[bold {colour}]{report.verdict.value}[/bold {colour}]  {what} of {report.size} records, "
+            f"{report.bodies} bodies checked, {report.open_calls} calls without an end"
+        )
+        if report.cosigned:
+            newest = max(report.cosigned.values())
+            console.print(
+                f"  cosigned by {', '.join(report.cosigned)}, last {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(newest))}",
+                markup=False,
+            )
+        if report.erased or report.pruned:
+            console.print(
+                f"  {report.erased} bodies erased by order, {report.pruned} pruned after their retention"
+            )
+        if report.stamps:
+            console.print(f"  {report.stamps} time-stamps verified")
+        for problem in report.findings[:50]:
+            console.print(f"  {problem.place}: {problem.what}", markup=False)
+        for remark in report.remarks[:50]:
+            console.print(f"  remark, {remark.place}: {remark.what}", markup=False, style="dim")
+        if len(report.findings) > 50 or len(report.remarks) > 50:
+            console.print(
+                f"  {len(report.findings)} findings, {len(report.remarks)} remarks; `--json` lists them"
+            )
+        if not key_given:
+            console.print(
+                "  checked against the key beside the log; an auditor gives the key he trusts with --vkey",
+                style="dim",
+            )
+    status = STATUS[report.verdict]
+    raise typer.Exit(CANNOT_DECIDE if strict and status == 0 and report.remarks else status)

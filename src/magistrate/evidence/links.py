@@ -1,0 +1,203 @@
+"""What records say of each other, so that an omission is found and not only an alteration.
+
+*Sequence*: each writer counts its records; a number left out is a record left out. *Custody*: each trace is a chain
+(``prev``), outcomes name their intents and effects their causes. *Pulse*: the recorder announces how often it will be
+heard; a longer silence is shown, and who announced its end is told apart from who fell silent.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+from magistrate.evidence.report import MOST_FINDINGS, Problem, Remark, Verdict
+
+LONGEST_CALL_US = 3_600_000_000
+"""A call that is open longer than this, by the log's own time, is remarked on: no endpoint may be silent so long."""
+
+PATIENCE = 3
+"""So many announced intervals may pass before a silence is one: a busy disk delays a heartbeat, and so does a full one."""
+
+
+class Noted:
+    """Problems and remarks under way; bounded, so that a wholly wrong log does not fill the memory."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.remarks: list[Remark] = []
+
+    def tampered(self, place: str, what: str) -> None:
+        self._problem(Problem(Verdict.TAMPERED, place, what))
+
+    def undecidable(self, place: str, what: str) -> None:
+        self._problem(Problem(Verdict.UNDECIDABLE, place, what))
+
+    def stale(self, place: str, what: str) -> None:
+        self._problem(Problem(Verdict.STALE, place, what))
+
+    def remark(self, place: str, what: str) -> None:
+        if len(self.remarks) < MOST_FINDINGS:
+            self.remarks.append(Remark(place, what))
+
+    def _problem(self, problem: Problem) -> None:
+        # The first of each verdict is always kept: it decides.
+        if len(self.problems) < MOST_FINDINGS or all(p.verdict is not problem.verdict for p in self.problems):
+            self.problems.append(problem)
+
+
+class Sequences:
+    """Each writer's own count."""
+
+    def __init__(self, noted: Noted) -> None:
+        self._noted = noted
+        self._last: dict[str, int] = {}
+
+    def add(self, place: str, header: dict[str, Any]) -> None:
+        writer, number = header["wid"], header["wseq"]
+        before = self._last.get(writer, 0)
+        if number <= before:
+            self._noted.tampered(place, f"writer `{writer}` counted {number} after {before}")
+        elif number > before + 1:
+            missing = "a record is" if number == before + 2 else f"{number - before - 1} records are"
+            self._noted.tampered(
+                place, f"writer `{writer}` went from {before} to {number}: {missing} missing"
+            )
+        self._last[writer] = number
+
+
+class Custody:
+    """The chains of traces, and what names what as its cause. Records are added in the log's order."""
+
+    def __init__(self, noted: Noted) -> None:
+        self._noted = noted
+        self._last: dict[str, str] = {}
+        self._ids: set[str] = set()
+        self._intents: dict[str, tuple[str, str, int]] = {}
+        """Open calls: place, trace and time."""
+        self._unknown: dict[str, list[str]] = {}
+        """Causes that are not recorded so far, and the places that name them."""
+
+    @property
+    def open_calls(self) -> int:
+        return len(self._intents)
+
+    def add(self, place: str, header: dict[str, Any], raw: bytes) -> None:
+        eid, trace = header["eid"], header["trace"]
+        if eid in self._ids:
+            self._noted.tampered(place, f"`{eid}` was recorded before")
+        self._chain(place, header)
+        for cause in header.get("cause", []):
+            if cause not in self._ids:
+                self._unknown.setdefault(cause, []).append(place)
+            elif header["phase"] == "outcome":
+                self._close(place, cause, trace)
+        if header["t"] == "recovery":
+            for call in _named(header):
+                self._intents.pop(call, None)
+        if header["phase"] == "intent":
+            self._intents[eid] = (place, trace, header["ts"])
+        self._ids.add(eid)
+        if eid in self._unknown:
+            for earlier in self._unknown.pop(eid):
+                self._noted.tampered(
+                    earlier, f"names `{eid}` as its cause, which is recorded after it ({place})"
+                )
+        if trace:
+            self._last[trace] = hashlib.sha256(raw).hexdigest()
+
+    def finish(self) -> None:
+        """Tell of causes that never came."""
+        for cause, places in self._unknown.items():
+            for place in places:
+                self._noted.tampered(place, f"names `{cause}` as its cause, which is not recorded here")
+
+    def open(self) -> Iterator[tuple[str, str, int]]:
+        """Yield place, id and time of the calls that nothing closed."""
+        return ((place, eid, ts) for eid, (place, _, ts) in self._intents.items())
+
+    def _chain(self, place: str, header: dict[str, Any]) -> None:
+        before = self._last.get(header["trace"], "")
+        if header["prev"] and header["prev"] != before:
+            self._noted.tampered(
+                place, "does not follow the record before it in its trace: one is missing, or another one"
+            )
+        elif before and not header["prev"]:
+            self._noted.remark(place, f"begins the trace `{header['trace']}` anew")
+
+    def _close(self, place: str, intent: str, trace: str) -> None:
+        known = self._intents.get(intent)
+        if known is not None and known[1] != trace:
+            self._noted.tampered(place, f"ends the call `{intent}` of another trace")
+        self._intents.pop(intent, None)
+
+
+class Pulse:
+    """The recorder's own records: what it announced, and when it was heard."""
+
+    def __init__(self, noted: Noted) -> None:
+        self._noted = noted
+        self._every_us = 0
+        self._heard: tuple[str, int] | None = None
+        self._stopped = False
+
+    def add(self, place: str, header: dict[str, Any]) -> None:
+        if header.get("actor", {}) != {"kind": "recorder", "handle": ""}:
+            return
+        ts = header["ts"]
+        if self._heard is not None and self._every_us and not self._stopped:
+            silence = ts - self._heard[1]
+            if silence > PATIENCE * self._every_us:
+                self._noted.remark(
+                    place,
+                    f"nothing was heard of the recorder for {silence / 1e6:.0f} s before this (since {self._heard[0]}); "
+                    f"it announced a heartbeat every {self._every_us / 1e6:g} s"
+                    + (", and this record recovers from a crash" if header["t"] == "recovery" else ""),
+                )
+            elif silence < 0:
+                self._noted.remark(place, f"the recorder's clock went back by {-silence / 1e6:.3f} s")
+        every = facts(header).get("heartbeat_ms", 0)
+        self._every_us = every * 1000 if type(every) is int and 0 < every <= 86_400_000 else self._every_us
+        # The log's keys are changed while the recorder stands still: that record is the last one, like a stop.
+        changed = header["t"] == "key.event" and "next" in facts(header)
+        self._heard, self._stopped = (place, ts), changed or header["t"] == "recorder.stop"
+
+
+class Links:
+    """Sequence, custody and pulse of a whole log."""
+
+    def __init__(self, noted: Noted) -> None:
+        self._noted = noted
+        self._sequences = Sequences(noted)
+        self._custody = Custody(noted)
+        self._pulse = Pulse(noted)
+        self._latest = 0
+
+    @property
+    def open_calls(self) -> int:
+        return self._custody.open_calls
+
+    def add(self, place: str, header: dict[str, Any], raw: bytes) -> None:
+        """Take one record, in the log's order."""
+        self._sequences.add(place, header)
+        self._custody.add(place, header, raw)
+        self._pulse.add(place, header)
+        self._latest = max(self._latest, header["ts"])
+
+    def finish(self) -> None:
+        """Tell what only the end shows."""
+        self._custody.finish()
+        for place, eid, ts in self._custody.open():
+            if self._latest - ts > LONGEST_CALL_US:
+                self._noted.remark(
+                    place, f"the call `{eid}` has neither an outcome nor a recovery that names it"
+                )
+
+
+def facts(header: dict[str, Any]) -> dict[str, Any]:
+    """Return what a note of the recorder says (``ext``); nothing, if that is no object."""
+    ext = header.get("ext")
+    return ext if type(ext) is dict else {}
+
+
+def _named(recovery: dict[str, Any]) -> list[str]:
+    calls = facts(recovery).get("calls", [])
+    return [call for call in calls if type(call) is str] if type(calls) is list else []
