@@ -58,6 +58,10 @@ bench: .venv/.run ## compare the governed line with the bare floor and with othe
 requirements: ## write down which promise is shown by which test
 	@$(PYTHON) tools/requirements.py
 
+.PHONY: labels
+labels: .venv/.run ## write docs/labels.md from the taxonomy
+	@$(BIN)/python tools/labels.py
+
 .PHONY: clients
 clients: ## install the coding agents that the end-to-end tests drive, into .tools/
 	@tools/install-clients

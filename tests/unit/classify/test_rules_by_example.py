@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from magistrate.classify.rule import VALUE_GROUPS
 from magistrate.classify.rules import CARD_TRIGGER, LONGEST_VALUE, RULES, Rule
 from magistrate.classify.scanner import Scanner
 from magistrate.classify.taxonomy import TAXONOMY, mask_of
@@ -42,15 +43,14 @@ def test_a_look_alike_is_not_taken_for_a_value(rule: Rule, text: str) -> None:
 def test_a_trigger_is_never_narrower_than_its_pattern(rule: Rule, text: str) -> None:
     """What the pattern finds, the automaton announces within the rule's reach; else the rule would sleep through it."""
     plain, _ = unmarked(text)
-    (match,) = [
-        m for m in re.finditer(rule.pattern, plain) if rule.validate is None or rule.validate(value_of(m))
-    ]
+    (match,) = [m for m in re.finditer(rule.pattern, plain) if rule.holds(m, group_of(m))]
     ends = [m.end() for m in re.finditer(f"(?is){rule.trigger}", plain)]
     assert any(end - rule.reach <= match.start() <= end for end in ends)
 
 
-def value_of(match: re.Match[str]) -> str:
-    return match["v"] if "v" in match.re.groupindex else match[0]
+def group_of(match: re.Match[str]) -> str | int:
+    named = match.groupdict()
+    return next((name for name in VALUE_GROUPS if named.get(name) is not None), 0)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
