@@ -12,6 +12,7 @@ from magistrate.app import yaml_source
 from magistrate.app.catalogue import catalogue
 from magistrate.app.settings import (
     Config,
+    DetectorSetting,
     ModelSetting,
     ProviderSetting,
     Secret,
@@ -77,7 +78,7 @@ def load(path: Path | None, environ: Mapping[str, str], *, resolve: bool = True)
     _refuse_literals(root, reader, "")
     config: Config | None = reader.read(root, msgspec.inspect.type_info(Config), "")
     if config is not None:
-        _cross_check(config, reader)
+        _cross_check(config, reader, path.parent)
     if reader.problems or config is None:
         raise Rejected(str(path), reader.problems)
     return _rooted(config, path.parent)
@@ -178,7 +179,7 @@ def _refuse_literals(node: yaml.Node, reader: Reader, field: str) -> None:
         reader.note(node, field, f"looks like it holds a secret: {_REFERENCE_ADVICE}")
 
 
-def _cross_check(config: Config, reader: Reader) -> None:
+def _cross_check(config: Config, reader: Reader, base: Path) -> None:
     """Note what single fields cannot see."""
 
     def note(field: str, message: str) -> None:
@@ -195,6 +196,11 @@ def _cross_check(config: Config, reader: Reader) -> None:
             note(f"{place}.name", f"`{provider.name}` is already taken; provider names are unique")
         names.add(provider.name)
         _check_provider(provider, place, note)
+    if config.detectors != DetectorSetting():
+        from magistrate.app.detectors import problems  # noqa: PLC0415  because small commands need no automaton
+
+        for field, reason in problems(config.detectors, base):
+            note(field, reason)
     for field in ("listen", "control"):
         if not 0 < split_address(getattr(config, field))[1] < 1 << 16:
             note(field, "has no port between 1 and 65535")
@@ -245,5 +251,11 @@ def _rooted(config: Config, base: Path) -> Config:
         data_dir=root(config.data_dir),
         policies=root(config.policies),
         evidence=msgspec.structs.replace(config.evidence, vault_dir=root(config.evidence.vault_dir)),
+        detectors=msgspec.structs.replace(
+            config.detectors,
+            dictionaries=tuple(
+                msgspec.structs.replace(each, file=root(each.file)) for each in config.detectors.dictionaries
+            ),
+        ),
         tls=tls,
     )

@@ -26,8 +26,8 @@ from magistrate.adapters.upstreams.switch import Switch
 from magistrate.app.bundles import PolicySource
 from magistrate.app.catalogue import base_url, catalogue
 from magistrate.app.config import Config, split_address
+from magistrate.app.detectors import remote_detectors, scanner_maker
 from magistrate.app.policies import store_bundle
-from magistrate.classify.scanner import Scanner
 from magistrate.evidence.draft import Body, Draft
 from magistrate.exchange.errors import ConfigurationError, EvidenceUnavailable
 from magistrate.pipeline.line import Limits, Line
@@ -106,7 +106,11 @@ def _line(
         draw=draw,
         keys=keys,
         dialects=DIALECTS,
-        classifier=AlwaysOn(Scanner, deadline_s=INSPECTION_DEADLINE_S),
+        classifier=AlwaysOn(
+            scanner_maker(config.detectors),
+            deadline_s=INSPECTION_DEADLINE_S,
+            remotes=remote_detectors(config.detectors),
+        ),
         bundle=bundle,
         catalogue=Catalogue(endpoints),
         evidence=recorder,
