@@ -33,7 +33,7 @@ _EXTENDED = re.compile(r"(?: ?x| ?ext\.? ?|#)[0-9]+\Z")
 _DAY = re.compile(r"(?:19|20)[0-9]{2}[-. ]?[0-9]{2}[-. ]?[0-9]{2}")
 _EXTENSION = r"(?:(?: ?x| ?ext\.? ?|#)[0-9]{1,6})?"
 _SAYS = (
-    r"phones?|\btel|mobile|\bcell(?:ular)?|\bfax|whats ?app|\bcall(?: me| us| him| her| them)?|\bcontact|\breach|\bdial|\btext|\bring"
+    r"phones?|\btel|mobile|\bcell(?:ular)?|\bfax|whats ?app|\bcall(?: me| us| him| her| them)?|\bcontact|\breach|\bdial|\btext (?:me|us|him|her|them)|\bring"
     r"|\bsms|messages? to|answering at|\bdesk|\boffice|\bhome|hotline|\bnumbers?|telefon(?:o|e|nummer)?|\bt[eé]l(?:[eé]phone)?|\bhandy|m[oó]vil|celular|portable"
 )
 _BEGINS = (
@@ -105,6 +105,6 @@ PHONES: tuple[Rule, ...] = (
         reach=96,
         ahead=128,
         good=("phone: «4155552671»", "Mobile number «07911 123456»", "fax «030 901820»", "call me on «01.84.17.61.18» please", "Phone:\n«0393 1144137»"),
-        bad=("telephone 12", "cell 5", "phone: none", "call 2024-03-12", "contact section 10.2.3", "phone 1111111111"),
+        bad=("telephone 12", "cell 5", "phone: none", "call 2024-03-12", "contact section 10.2.3", "phone 1111111111", '{"text": "91480041"}'),
     ),
 )  # fmt: skip

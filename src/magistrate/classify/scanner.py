@@ -67,7 +67,7 @@ class Matcher(Protocol):
 class Hit:
     """A match in a text that many parts were joined to."""
 
-    __slots__ = ("end", "extent", "label", "priority", "rule", "score", "start", "view")
+    __slots__ = ("also", "end", "extent", "label", "priority", "rule", "score", "start", "view")
 
     def __init__(
         self, start: int, end: int, label: str, rule: str, priority: int, score: int, view: str
@@ -77,6 +77,7 @@ class Hit:
         self.extent = end
         """How far the rule had to read; further than ``end`` where only the head of a value is marked."""
         self.label = label
+        self.also: set[str] = set()
         self.rule = rule
         self.priority = priority
         self.score = score
@@ -201,6 +202,7 @@ class Scanner:
             score_milli=hit.score,
             view=hit.view,
             detail=hit.rule,
+            also=tuple(sorted(hit.also - {hit.label})) if hit.also else (),
         )
 
 
@@ -233,8 +235,8 @@ def _led_out(hit: Hit, layers: Sequence[Decoded]) -> bool:
 def merge(hits: Iterable[Hit]) -> list[Hit]:
     """Return hits that do not overlap, in order.
 
-    Overlapping ones become one that covers them all, under the label of the highest priority: dropping the lesser
-    would leave its ends uncovered. The result depends on the hits alone, not on the order they were found in.
+    Overlapping ones become one that covers them all, under the label of the highest priority, with the other labels
+    beside it: dropping the lesser would leave its ends uncovered and keep its label from policy. The result depends on the hits alone, not on the order they were found in.
     """
     merged: list[Hit] = []
     for hit in sorted(hits, key=lambda h: (h.start, -h.end, -h.priority, h.rule)):
@@ -242,6 +244,7 @@ def merge(hits: Iterable[Hit]) -> list[Hit]:
         if last is None or hit.start >= last.end:
             merged.append(hit)
             continue
+        last.also |= {last.label, hit.label}
         if (hit.priority, hit.end - hit.start) > (last.priority, last.end - last.start):
             last.label, last.rule, last.priority = hit.label, hit.rule, hit.priority
             last.score, last.view = hit.score, hit.view

@@ -7,9 +7,13 @@ import pytest
 
 from magistrate.classify.custom import Pattern, PatternMatcher
 from magistrate.classify.dictionary import DictionaryMatcher, make, normal, opens, problem, read
+from magistrate.classify.redact import redact
 from magistrate.classify.scanner import Scanner
+from magistrate.exchange.decision import Obligation, ObligationKind
 from magistrate.exchange.errors import ConfigurationError
 from magistrate.exchange.finding import FindingStatus
+from magistrate.pipeline.judging import labels_of
+from magistrate.pipeline.obligations import Rewriter
 
 KEY = b"a key of thirty-two characters!!"
 
@@ -173,3 +177,14 @@ def test_the_version_names_patterns_and_dictionaries():
         Scanner(matchers=[dictionary("Ada Byron")]).version,
     }
     assert len(versions) == 5
+
+
+@pytest.mark.requirement("P3")
+def test_a_detector_of_ones_own_keeps_no_built_in_label_from_policy():
+    """A customer's address in a dictionary is still an e-mail address: redaction of `pii` must see it."""
+    (finding,) = Scanner(matchers=[dictionary("ada@analytical.org")]).scan_text("to ada@analytical.org")
+    assert finding.labels == ("custom.customer", "pii.email")
+    assert labels_of([finding]) == ("custom", "custom.customer", "pii", "pii.email")
+    rewriter = Rewriter([Obligation(ObligationKind.REDACT, "r", labels=("pii.*",))], b"k")
+    assert rewriter.text("to ada@analytical.org", [finding]) == "to [CUSTOM]"
+    assert redact("to ada@analytical.org", [finding], ["pii"]) == "to [CUSTOM]"

@@ -78,7 +78,7 @@ def _read(file: str) -> str:
 
 def _plain(finding: Finding) -> dict[str, Any]:
     return {
-        "label": finding.label, "start": finding.start, "end": finding.end, "score": finding.score_milli / 1000,
+        "label": finding.label, "also": finding.also, "start": finding.start, "end": finding.end, "score": finding.score_milli / 1000,
         "status": finding.status.value, "detector": finding.detector, "version": finding.version, "view": finding.view,
         "rule": finding.detail,
     }  # fmt: skip
@@ -99,7 +99,7 @@ def _show(text: str, findings: Sequence[Finding]) -> None:
     for heading in ("label", "where", "line", "score", "rule", "as"):
         table.add_column(heading, overflow="fold")
     for f in findings:
-        label = Text(f.label, _style(f) if console.is_terminal else "")
+        label = Text(", ".join(f.labels), _style(f) if console.is_terminal else "")
         where = f"{f.start}-{f.end}" if f.end else ""
         line = str(text.count("\n", 0, f.start) + 1) if f.end else ""
         table.add_row(label, where, line, f"{f.score_milli / 1000:.2f}", Text(f.detail), f.view)
