@@ -61,13 +61,14 @@ def ours(texts: Sequence[str], timed: Sequence[str]) -> tuple[list[Found], list[
 
 def other(name: str) -> Detect:
     def detect(texts: Sequence[str], timed: Sequence[str]) -> tuple[list[Found], list[float]]:
-        python = ENVS / name / "bin" / "python"
-        if not python.exists():
+        python, installed = ENVS / name / "bin" / "python", ENVS / name / ".installed"
+        if not installed.exists():
             print(f"installing {', '.join(OTHERS[name])} into bench/.envs/{name}", file=sys.stderr)
             subprocess.run([sys.executable, "-m", "venv", ENVS / name], check=True)
             subprocess.run(
                 [python, "-m", "pip", "install", "-q", *OTHERS[name]], check=True, stderr=subprocess.DEVNULL
             )
+            installed.touch()
         asked = "".join(json.dumps({"text": t}) + "\n" for t in texts) + "".join(
             json.dumps({"time": t}) + "\n" for t in timed
         )
