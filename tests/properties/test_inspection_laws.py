@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from magistrate.classify.digits import cards as card_numbers
 from magistrate.classify.encodings import LAYERS, SHORTEST_TEXT, _texts
+from magistrate.classify.hit import Hit, merge
 from magistrate.classify.inspector import LONGEST_CHAIN, MOST_HELD, Inspector
 from magistrate.classify.rule import VALUE_GROUPS
 from magistrate.classify.rules import LONGEST_VALUE, RULES, Rule
-from magistrate.classify.scanner import Hit, Scanner, merge
+from magistrate.classify.scanner import Scanner
 from magistrate.classify.views import view_of
 from magistrate.exchange.content import Part, PartKind, Role
 from magistrate.exchange.finding import FindingStatus

@@ -11,7 +11,7 @@ from typing import Any
 import hyperscan
 import msgspec
 
-from magistrate.classify.scanner import Hit
+from magistrate.classify.hit import Hit
 from magistrate.exchange.errors import ConfigurationError
 
 LONGEST_PATTERN = 1024

@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import msgspec
 
-from magistrate.classify.scanner import Hit
+from magistrate.classify.hit import Hit
 from magistrate.classify.views import view_of
 from magistrate.exchange.errors import ConfigurationError
 

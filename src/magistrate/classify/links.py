@@ -1,7 +1,8 @@
 """Links that carry data away: a URL whose query, path or host holds an encoded payload or a long opaque string.
 
 A real parser (RFC 3986, by the standard library) takes the URL apart; each piece is judged by itself. The finding marks
-scheme and host, without which the rest leads nowhere. Whether a host may be sent such data is the reader's to say:
+scheme and host, without which the rest leads nowhere; to decide it the rule reads on to the URL's end, which is the same
+token and so held back with its beginning. Whether a host may be sent such data is the reader's to say:
 hosts that are trusted are named in configuration and give no finding.
 """
 

@@ -5,37 +5,23 @@ Nothing triggers in most traffic, so most traffic pays for one linear pass.
 """
 
 import hashlib
-import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import hyperscan
 
-from magistrate.classify.digits import cards
-from magistrate.classify.encodings import LAYERS, LONGEST_ENCODED, RUN_TRIGGER, Decoded
-from magistrate.classify.rule import VALUE_GROUPS
+from magistrate.classify.encodings import LAYERS, RUN_TRIGGER, Decoded
+from magistrate.classify.hit import Hit, led_back, led_out, merge
 from magistrate.classify.rules import CARD_TRIGGER, RULES, Rule
-from magistrate.classify.views import View, view_of
+from magistrate.classify.search import Search, characters, search_cards, search_for
+from magistrate.classify.views import view_of
 from magistrate.exchange.content import Part, PartKind
 from magistrate.exchange.finding import Finding, FindingStatus
 
 SEPARATOR = "\x00"
 """Stands between parts that are scanned together. No pattern matches across it."""
-
-MOST_WINDOWS = 64
-"""Where a rule triggers more often, one pass over the whole text is cheaper."""
-
-MOST_RUNS = 1024
-"""The same for runs of digits, which trigger at each of their digits."""
-
-AFTER = 8
-"""Characters behind a match that show that it ends."""
-
-_IN_RUN = frozenset("0123456789 \t.\n-")
-
-Search: TypeAlias = Callable[[str, list[int]], Iterable["Hit"]]
 
 DETECTOR = "always-on"
 INCOMPLETE = "inspection.incomplete"
@@ -61,27 +47,7 @@ class Matcher(Protocol):
     phrase: int
     """Characters of the longest value that holds white space, its end included; 0 when none does."""
 
-    def search(self, text: str) -> Iterable["Hit"]: ...
-
-
-class Hit:
-    """A match in a text that many parts were joined to."""
-
-    __slots__ = ("also", "end", "extent", "label", "priority", "rule", "score", "start", "view")
-
-    def __init__(
-        self, start: int, end: int, label: str, rule: str, priority: int, score: int, view: str
-    ) -> None:
-        self.start = start
-        self.end = end
-        self.extent = end
-        """How far the rule had to read; further than ``end`` where only the head of a value is marked."""
-        self.label = label
-        self.also: set[str] = set()
-        self.rule = rule
-        self.priority = priority
-        self.score = score
-        self.view = view
+    def search(self, text: str) -> Iterable[Hit]: ...
 
 
 class Scanner:
@@ -93,8 +59,8 @@ class Scanner:
         detectors: Sequence[Detector] = (),
         matchers: Sequence[Matcher] = (),
     ) -> None:
-        self._searches: list[tuple[str, Search]] = [(rule.id, _search(rule)) for rule in rules]
-        self._searches.append(("card", _search_cards))
+        self._searches: list[tuple[str, Search]] = [(rule.id, search_for(rule)) for rule in rules]
+        self._searches.append(("card", search_cards))
         triggers = [rule.trigger for rule in rules] + [CARD_TRIGGER, RUN_TRIGGER]
         self._encoded = len(triggers) - 1
         self._database = _database(triggers)
@@ -131,11 +97,11 @@ class Scanner:
         view = view_of(text)
         if view is not None:
             also, also_broken, encoded = self._hits(view.text)
-            hits += _led_back(also, view)
+            hits += led_back(also, view)
             broken += also_broken
         if encoded:
             also, also_broken = self._decoded(text if view is None else view.text)
-            hits += also if view is None else _led_back(also, view)
+            hits += also if view is None else led_back(also, view)
             broken += also_broken
         if not hits and not broken:
             return ()
@@ -158,7 +124,7 @@ class Scanner:
             layers.append(decoded)
             also, also_broken, encoded = self._hits(decoded.text)
             broken += also_broken
-            hits += [hit for hit in also if _led_out(hit, layers)]
+            hits += [hit for hit in also if led_out(hit, layers)]
             if not encoded:
                 break
         return hits, broken
@@ -175,7 +141,7 @@ class Scanner:
         for index in sorted(triggered):
             rule, search = self._searches[index]
             try:
-                hits += search(text, _characters(raw, text, triggered[index]))
+                hits += search(text, characters(raw, text, triggered[index]))
             except Exception:  # noqa: BLE001  because one rule's failure is a finding, not an end
                 broken.append(rule)
         for matcher in self._matchers:
@@ -204,158 +170,6 @@ class Scanner:
             detail=hit.rule,
             also=tuple(sorted(hit.also - {hit.label})) if hit.also else (),
         )
-
-
-def _led_back(hits: list[Hit], view: View) -> list[Hit]:
-    """Return ``hits`` with their spans in the text that ``view`` was made from."""
-    for hit in hits:
-        hit.start, hit.end = view.span(hit.start, hit.end)
-        hit.view = "normal" if hit.view == "raw" else hit.view
-    return hits
-
-
-def _led_out(hit: Hit, layers: Sequence[Decoded]) -> bool:
-    """Move ``hit`` to where the outermost of ``layers`` stands; return whether it may count.
-
-    A value that takes more characters than a stream can hold back does not. Of a private key so much is marked as can be.
-    """
-    longest = LONGEST_ENCODED
-    for decoded in reversed(layers):
-        coding = decoded.coding(hit.start)
-        longest = min(longest, coding.longest)
-        hit.view = coding.name
-        extent = decoded.span(hit.start, hit.extent)[1]
-        hit.start, hit.end = decoded.span(hit.start, hit.end)
-        hit.extent = extent
-    if hit.extent - hit.start > longest and hit.rule == "private_key":
-        hit.end = hit.extent = hit.start + longest
-    return hit.extent - hit.start <= longest
-
-
-def merge(hits: Iterable[Hit]) -> list[Hit]:
-    """Return hits that do not overlap, in order.
-
-    Overlapping ones become one that covers them all, under the label of the highest priority, with the other labels
-    beside it: dropping the lesser would leave its ends uncovered and keep its label from policy. The result depends on the hits alone, not on the order they were found in.
-    """
-    merged: list[Hit] = []
-    for hit in sorted(hits, key=lambda h: (h.start, -h.end, -h.priority, h.rule)):
-        last = merged[-1] if merged else None
-        if last is None or hit.start >= last.end:
-            merged.append(hit)
-            continue
-        last.also |= {last.label, hit.label}
-        if (hit.priority, hit.end - hit.start) > (last.priority, last.end - last.start):
-            last.label, last.rule, last.priority = hit.label, hit.rule, hit.priority
-            last.score, last.view = hit.score, hit.view
-        last.end = max(last.end, hit.end)
-    return merged
-
-
-def _search(rule: Rule) -> Search:
-    pattern = re.compile(rule.pattern)
-    groups: list[str | int] = [name for name in VALUE_GROUPS if name in pattern.groupindex]
-    mark = "m" if "m" in pattern.groupindex else None
-
-    def hit(match: re.Match[str]) -> Hit | None:
-        group = next((name for name in groups if match.start(name) >= 0), 0)
-        if not rule.holds(match, group):
-            return None
-        start, end = match.span(mark or group)
-        found = Hit(start, end, rule.label, rule.id, rule.priority, rule.score_milli, "raw")
-        found.extent = match.end(group)
-        return found
-
-    def search(text: str, triggers: list[int]) -> Iterable[Hit]:
-        for low, high in _windows(rule, triggers, len(text)):
-            at = low
-            while match := pattern.search(text, at, high):
-                # What is no value takes nothing with it: one may begin inside it.
-                at = match.start() + 1
-                if found := hit(match):
-                    at = max(at, found.extent)
-                    yield found
-
-    def search_beginnings(text: str, triggers: list[int]) -> Iterable[Hit]:
-        at = 0
-        for end in sorted(triggers):
-            # Every match begins before the end of its trigger and no further back than the rule's reach.
-            low = max(at, end - rule.reach)
-            for begun in _begun(begins, text, low, end):
-                match = pattern.match(text, begun, end + rule.ahead + AFTER) if begun >= at else None
-                if match and (found := hit(match)):
-                    at = max(begun + 1, found.extent)
-                    yield found
-            at = max(at, end)
-
-    begins = re.compile(rule.begins)
-    return search_beginnings if rule.begins else search
-
-
-def _begun(begins: re.Pattern[str], text: str, low: int, end: int) -> Iterable[int]:
-    """Yield where ``begins`` stands in ``text`` from ``low`` to ``end``, whatever the case, and where the text begins."""
-    if low == 0:
-        yield 0
-    part = text[low:end]
-    small = part.lower()
-    if len(small) != len(part):
-        small = part  # a capital that becomes two characters: such a text is read as it is
-    at = max(1 - low, 0)
-    while found := begins.search(small, at):
-        at = found.start() + 1
-        yield low + found.start()
-
-
-def _search_cards(text: str, triggers: list[int]) -> Iterable[Hit]:
-    for low, high in _runs(text, triggers):
-        for start, end in cards(text[low:high]):
-            yield Hit(low + start, low + end, "pci.pan", "card", 70, 980, "raw")
-
-
-def _runs(text: str, triggers: list[int]) -> Iterable[tuple[int, int]]:
-    """Yield the runs of digits and separators around the triggers, whole: what is in a run decides together."""
-    if len(triggers) > MOST_RUNS:
-        yield 0, len(text)
-        return
-    high = 0
-    for end in sorted(triggers):
-        if end <= high:
-            continue
-        low, high = end, end
-        while low > 0 and text[low - 1] in _IN_RUN:
-            low -= 1
-        while high < len(text) and text[high] in _IN_RUN:
-            high += 1
-        yield low, high
-
-
-def _windows(rule: Rule, triggers: list[int], length: int) -> Iterable[tuple[int, int]]:
-    """Yield the stretches of text in which a pattern must be tried: around its triggers, joined where they meet."""
-    if len(triggers) > MOST_WINDOWS:
-        yield 0, length
-        return
-    low = high = -1
-    for end in sorted(triggers):
-        if end - rule.reach > high:
-            if high >= 0:
-                yield low, high
-            low = max(0, end - rule.reach)
-        high = min(length, end + rule.ahead + AFTER)
-    yield low, high
-
-
-def _characters(raw: bytes, text: str, offsets: list[int]) -> list[int]:
-    """Return character offsets for byte offsets. Nobody asks for them when there are many."""
-    if len(raw) == len(text) or len(offsets) > MOST_RUNS:
-        return offsets
-    characters: list[int] = []
-    at = count = 0
-    for offset in sorted(offsets):
-        # A trigger ends behind an ASCII character, so no character is cut in two.
-        count += len(raw[at:offset].decode("utf-8", "surrogatepass"))
-        characters.append(count)
-        at = offset
-    return characters
 
 
 def _database(triggers: Sequence[str]) -> hyperscan.Database:
