@@ -31,7 +31,7 @@ HISTORY = ROOT / "bench" / "detect-history.jsonl"
 DATA = Path(os.environ.get("DETECT_DATA", ROOT.parents[1] / "shared" / "data" / "detect"))
 
 QUESTIONS = ("pii", "secrets_creddata", "injection")
-"""The files: personal data, secrets, and benign prompts, code and documents (of which every fourth is taken)."""
+"""The files: personal data, secrets, and benign prompts, code and documents (of which every twentieth beside others)."""
 
 ASKED_OF = {"detect-secrets": ("secrets_creddata", "injection"), "cpex": ("pii", "injection")}
 ASKED_OF |= dict.fromkeys(("presidio", "datafog"), ("pii", "injection"))
@@ -103,8 +103,9 @@ def main() -> None:
     given = options.parse_args()
     if not (given.data / "pii.jsonl.gz").exists():
         sys.exit(f"no labelled data at {given.data}; name the folder with --data")
-    sets = read_sets(given.data, step=10 if given.quick else 1)
-    timed = stretches(sets, 20 if given.quick else 40)
+    step = 10 if given.quick else 1
+    sets = read_sets(given.data, step=step, benign=step * (1 if given.alone else 20))
+    timed = stretches(sets, 20)
     contestants: dict[str, Detect] = {"Magistrate": ours} | (
         {} if given.alone else {n: other(n) for n in OTHERS}
     )
@@ -139,14 +140,12 @@ def main() -> None:
         given.page.write_text(f"{head}{BEGIN}\n\n{tables}\n{END}{rest.partition(END)[2]}", "utf-8")
 
 
-def read_sets(data: Path, step: int) -> dict[str, list[Row]]:
+def read_sets(data: Path, step: int, benign: int) -> dict[str, list[Row]]:
     """Return the rows by question and source."""
     sets: dict[str, list[Row]] = {}
     for name in QUESTIONS:
         for number, row in enumerate(rows(data / f"{name}.jsonl.gz")):
-            if number % (step * 4 if name == "injection" else step) or (
-                name == "injection" and row.label != 0
-            ):
+            if number % (benign if name == "injection" else step) or (name == "injection" and row.label != 0):
                 continue
             if name == "secrets_creddata":
                 spans = tuple((a, b, "SECRET") for a, b, kind in row.spans or () if kind not in NO_SECRETS)

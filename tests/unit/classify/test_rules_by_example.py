@@ -114,11 +114,11 @@ SEEDS = sorted(
 
 @pytest.mark.parametrize("seed", SEEDS, ids=[repr(seed) for seed in SEEDS])
 def test_no_text_takes_longer_than_its_length_deserves(seed: str) -> None:
-    """100 KB of a repeated morsel is judged in a bounded time: an answer's author chooses it, and must not stop us."""
+    """100 KB of a repeated morsel costs a bounded time: an answer's author chooses it, and must not stop us."""
     text = (seed * (HOSTILE_SIZE // len(seed) + 1))[:HOSTILE_SIZE]
-    began = time.perf_counter()
+    began = time.thread_time()
     SCANNER.scan_text(text)
-    assert time.perf_counter() - began < 2.0
+    assert time.thread_time() - began < 2.0
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
@@ -128,9 +128,9 @@ def test_every_rule_is_linear_on_its_own_beginnings(rule: Rule) -> None:
         plain, _ = unmarked(example)
         for cut in (len(plain), len(plain) - 1, len(plain) // 2):
             text = (plain[:cut] * (HOSTILE_SIZE // max(cut, 1) + 1))[:HOSTILE_SIZE]
-            began = time.perf_counter()
+            began = time.thread_time()
             SCANNER.scan_text(text)
-            assert time.perf_counter() - began < 2.0, (rule.id, cut)
+            assert time.thread_time() - began < 2.0, (rule.id, cut)
 
 
 def test_the_card_trigger_announces_every_card() -> None:
