@@ -88,9 +88,9 @@ def main() -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         if "time" in asked:
-            began = time.perf_counter_ns()
+            began = time.process_time_ns()
             detector(asked["time"])
-            print((time.perf_counter_ns() - began) / 1000)
+            print((time.process_time_ns() - began) / 1000)
             continue
         found = [(LABELS.get(kind.lower(), ""), start, end) for kind, start, end in detector(asked["text"])]
         print(json.dumps([each for each in found if each[0]]))
