@@ -74,6 +74,10 @@ soak: .venv/.run ## 200,000 mixed calls, and whether memory stays flat (some min
 requirements: ## write down which promise is shown by which test
 	@$(PYTHON) tools/requirements.py
 
+.PHONY: labels
+labels: .venv/.run ## write docs/labels.md from the taxonomy
+	@$(BIN)/python tools/labels.py
+
 .PHONY: clients
 clients: ## install the coding agents that the end-to-end tests drive, into .tools/
 	@tools/install-clients

@@ -398,3 +398,16 @@ async def test_the_models_list_shows_what_the_key_may_call() -> None:
 def test_the_log_double_keeps_what_it_is_given() -> None:
     """The simulator behind the evidence port starts empty."""
     assert Evidence().phases == []
+
+
+@pytest.mark.requirement("A8", "P3")
+async def test_every_record_names_the_detectors_and_their_versions() -> None:
+    """Intent and refusal alike say which rules judged, so that a later reader can judge again with the same ones."""
+    world = World(answering())
+    await world.ask(CHAT, chat("hello"))
+    await world.ask(CHAT, chat("my key is AKIAQ3XK7LMN2PWZ5RTV"))
+    intents = [draft.header for draft in world.evidence.drafts if draft.header["phase"] == "intent"]
+    assert len(intents) == 2
+    for header in intents:
+        assert header["detectors"] == dict(world.classifier.versions)
+        assert all(world.classifier.versions.values())

@@ -27,9 +27,9 @@ from magistrate.adapters.upstreams.switch import Switch
 from magistrate.app.bundles import PolicySource
 from magistrate.app.catalogue import base_url, catalogue
 from magistrate.app.config import Config, split_address
+from magistrate.app.detectors import remote_detectors, scanner_maker
 from magistrate.app.listening import answers, require_free
 from magistrate.app.policies import store_bundle
-from magistrate.classify.scanner import Scanner
 from magistrate.evidence.draft import Body, Draft
 from magistrate.exchange.errors import ConfigurationError, EvidenceUnavailable
 from magistrate.pipeline.line import Limits, Line
@@ -61,7 +61,12 @@ async def serve_gateway(config: Config, *, with_local_model: bool, ready: Callab
     keys = LiveKeys(config.state_db)
     recorder = RecorderClient(config.recorder_socket, wid=SystemIds().record())
     await recorder.connect()
-    line = _line(config, bundle, keys, recorder, engine)
+    classifier = AlwaysOn(
+        scanner_maker(config.detectors),
+        deadline_s=INSPECTION_DEADLINE_S,
+        remotes=remote_detectors(config.detectors),
+    )
+    line = _line(config, bundle, keys, recorder, classifier, engine)
     gateway = Gateway(line, ready=lambda: recorder.problem() or keys.problem())
     await _announce_policy(gateway, config, bundle)
     host, port = split_address(config.listen)
@@ -100,6 +105,7 @@ async def serve_gateway(config: Config, *, with_local_model: bool, ready: Callab
             task.cancel()
         await asyncio.wait(tasks, timeout=STOP_WITHIN_S)
         await line.upstream.aclose()
+        await classifier.aclose()
         await recorder.close()
     if not stop.is_set():
         raise ConfigurationError(f"a part of the gateway on `{config.listen}` ended by itself")
@@ -110,6 +116,7 @@ def _line(
     bundle: Bundle,
     keys: LiveKeys,
     recorder: RecorderClient,
+    classifier: AlwaysOn,
     engine: local_model.Engine | None,
 ) -> Line:
     endpoints = catalogue(config) + ((local_model.ENDPOINT,) if engine else ())
@@ -119,7 +126,7 @@ def _line(
         draw=draw,
         keys=keys,
         dialects=DIALECTS,
-        classifier=AlwaysOn(Scanner, deadline_s=INSPECTION_DEADLINE_S),
+        classifier=classifier,
         bundle=bundle,
         catalogue=Catalogue(endpoints),
         evidence=recorder,

@@ -181,6 +181,60 @@ class EvidenceSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timestamp_every_s: Annotated[float, Meta(ge=10, le=86_400)] = 600.0
 
 
+LabelName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z][a-z0-9_]{0,31}(\.[a-z0-9_]{1,32}){0,3}$",
+        description="A label: dotted, as in docs/labels.md, or one of your own.",
+    ),
+]
+
+
+class PatternSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A pattern of your own."""
+
+    id: Name
+    label: LabelName
+    pattern: str
+    """In the common syntax without look-around; its longest match has at most 1024 characters, 96 with white space."""
+    ignore_case: bool = False
+    score: Annotated[float, Meta(gt=0, le=1)] = 0.9
+
+
+class DictionarySetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Values of your own, found by keyed hash."""
+
+    id: Name
+    label: LabelName
+    file: str
+    """Made by `magistrate dictionary`; it holds hashes only."""
+    key: Secret
+    """The key it was made with."""
+
+
+class RemoteSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A detector that is asked over HTTP, for requests and whole answers."""
+
+    id: Name
+    url: Annotated[str, Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
+    token: Secret | None = None
+    timeout_s: Annotated[float, Meta(gt=0, le=10)] = 0.5
+    on_failure: Literal["indeterminate", "skip"] = "indeterminate"
+    """What its silence means: `indeterminate` is denied unless the fail-mode table says otherwise; `skip` is a finding."""
+    streams: Literal["indeterminate", "skip"] = "indeterminate"
+    """The same for streamed answers, which it does not read."""
+
+
+class DetectorSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is looked for beside the built-in rules."""
+
+    trusted_hosts: tuple[Annotated[str, Meta(pattern=r"^[A-Za-z0-9.-]{1,253}$")], ...] = ()
+    """Hosts, with those below them, to which links may carry data: they give no `exfil.url`."""
+    patterns: tuple[PatternSetting, ...] = ()
+    dictionaries: tuple[DictionarySetting, ...] = ()
+    remote: tuple[RemoteSetting, ...] = ()
+
+
 class LimitSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Hard bounds of one exchange, in bytes: of its request and of its answer."""
 
@@ -216,6 +270,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     policies: str = ""
     """Directory of Cedar policies; empty means the built-in starter policies."""
     evidence: EvidenceSetting = EvidenceSetting()
+    detectors: DetectorSetting = DetectorSetting()
     limits: LimitSetting = LimitSetting()
     log: LogSetting = LogSetting()
     tls: TlsSetting | None = None

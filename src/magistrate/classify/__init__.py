@@ -3,7 +3,9 @@
 *Label*: what was found, in a dotted taxonomy (``pii.email``) mapped to regulations.
 *Rule*: a trigger for the automaton, a precise pattern behind it, a validator behind that, and examples for each.
 *Scanner*: all rules over all parts of an exchange in one pass. *Finding*: a label on a span, never the value.
-*View*: a spelling undone (zero-width, full-width, look-alike characters) with its way back to the original.
+*View*: a spelling undone (zero-width, full-width, look-alike characters, escapes) with its way back to the original.
+*Encodings*: texts inside a text (base64, hexadecimal, letters spaced out).
+*Matcher*: a search of the reader's own: patterns, and dictionaries of which only keyed hashes are kept.
 *Inspector*: the same rules over a text that arrives in pieces; it releases what can no longer become part of a match.
 
 A value's span begins at the value; context is looked for behind it only. So what comes later can make a value longer but

@@ -46,12 +46,16 @@ def token(label: str, value: str, key: bytes) -> str:
 
 
 def rewrite(text: str, replacements: Iterable[tuple[Finding, str]]) -> str:
-    """Return ``text`` with each finding's span replaced. The spans count ``text``'s own characters; none overlap."""
+    """Return ``text`` with each finding's span replaced. The spans count ``text``'s own characters.
+
+    Detectors do not know each other, so spans may overlap: together they are replaced by what the first one becomes.
+    """
     pieces: list[str] = []
     at = 0
-    for finding, new in sorted(replacements, key=lambda pair: pair[0].start):
-        pieces += (text[at : finding.start], new)
-        at = finding.end
+    for finding, new in sorted(replacements, key=lambda pair: (pair[0].start, -pair[0].end)):
+        if finding.start >= at:
+            pieces += (text[at : finding.start], new)
+        at = max(at, finding.end)
     pieces.append(text[at:])
     return "".join(pieces)
 
@@ -64,6 +68,6 @@ def _replaced(
         for finding in findings
         if finding.status is FindingStatus.FOUND
         and finding.end > finding.start
-        and matches(finding.label, patterns)
+        and any(matches(label, patterns) for label in finding.labels)
     ]
     return rewrite(text, [(f, new(f.label, text[f.start : f.end])) for f in chosen])

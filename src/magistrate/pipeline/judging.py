@@ -99,12 +99,12 @@ def labels_of(findings: Sequence[Finding]) -> tuple[str, ...]:
     if not findings:
         return ()
     labels: set[str] = set()
-    for finding in findings:
-        label = finding.label
+    for label in {label for finding in findings for label in finding.labels}:
         labels.add(label)
-        while "." in label:
-            label = label.rpartition(".")[0]
-            labels.add(label)
+        family = label
+        while "." in family:
+            family = family.rpartition(".")[0]
+            labels.add(family)
     return tuple(sorted(labels))
 
 

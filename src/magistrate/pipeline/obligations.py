@@ -26,7 +26,7 @@ class Rewriter:
         self._key = token_key
 
     def applies(self, finding: Finding) -> bool:
-        return _matches(finding.label, self._redact) or _matches(finding.label, self._tokenise)
+        return any(_matches(label, self._redact + self._tokenise) for label in finding.labels)
 
     def text(self, text: str, findings: Sequence[Finding]) -> str:
         """Return ``text`` with the spans that obligations name replaced."""
@@ -55,7 +55,7 @@ class Rewriter:
         return rewrites
 
     def _replacement(self, finding: Finding, value: str) -> str:
-        if _matches(finding.label, self._redact):
+        if any(_matches(label, self._redact) for label in finding.labels):
             return mask(finding.label)
         return token(finding.label, value, self._key)
 

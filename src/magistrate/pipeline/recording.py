@@ -183,6 +183,7 @@ def _judgement(case: Case) -> bytes:
         "findings": [
             {
                 "label": f.label,
+                "also": f.also,
                 "detector": f.detector,
                 "status": f.status.value,
                 "where": ".".join(map(str, case.parts[f.part].path)) if 0 <= f.part < len(case.parts) else "",

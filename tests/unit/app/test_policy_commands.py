@@ -137,8 +137,12 @@ def test_check_notes_labels_that_nothing_gives(ask: Ask) -> None:
     assert status == 0
     told = [line.rpartition("/")[2] for line in err.splitlines()]
     assert told == [
-        f"99.cedar:{line}: no built-in detector gives the label `{label}`"
-        for line, label in ((1, "pci.pam"), (2, "phi.mnr"), (2, "sekret"))
+        f"99.cedar:{line}: no built-in detector gives the label `{label}`; did you mean `{meant}`?"
+        for line, label, meant in (
+            (1, "pci.pam", "pci.pan"),
+            (2, "phi.mnr", "phi.mrn"),
+            (2, "sekret", "secret"),
+        )
     ]
 
 
