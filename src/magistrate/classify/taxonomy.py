@@ -15,6 +15,9 @@ class Label(msgspec.Struct, frozen=True):
     regulations: tuple[str, ...] = ()
 
 
+NEUTRAL = "about:blank#withheld"
+"""Stands for a target that is withheld: an address that is valid wherever one may stand, and leads nowhere."""
+
 _GDPR = "GDPR Art. 4(1)"
 _GLBA = "GLBA NPI"
 _HIPAA = "HIPAA 164.514(b)(2)(i)"
@@ -64,6 +67,9 @@ TAXONOMY: dict[str, Label] = {
         Label("secret.authorization", "authorization header", "[SECRET]"),
         Label("secret.jwt", "JSON Web Token", "[SECRET]"),
         *(Label(f"secret.{vendor}", title, "[SECRET]") for vendor, title in _VENDORS.items()),
+        Label("sink", "target in an answer that leads off the list of hosts", NEUTRAL, ("OWASP LLM02",)),
+        Label("sink.link", "link that somebody may follow", NEUTRAL),
+        Label("sink.image", "image or style that is followed without a click", NEUTRAL),
         Label("inspection", "state of the inspection", "[WITHHELD]"),
         Label("inspection.incomplete", "could not be inspected", "[WITHHELD]"),
     )

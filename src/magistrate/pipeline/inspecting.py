@@ -9,9 +9,11 @@ from magistrate.exchange.outcome import Code, Ending, Refusal
 from magistrate.pipeline import headers
 from magistrate.pipeline.calling import Received
 from magistrate.pipeline.case import Case
+from magistrate.pipeline.conversation import tenant_key
 from magistrate.pipeline.judging import judge_answer, labels_of, obligations_for, require_allowed, unread
 from magistrate.pipeline.obligations import Rewriter, count
 from magistrate.pipeline.ports import Reply
+from magistrate.pipeline.restoring import Restoration
 from magistrate.pipeline.streaming import Relay
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"
@@ -42,13 +44,15 @@ async def _whole(case: Case, received: Received) -> bytes:
         return received.body
     case.model_version, case.fingerprint = answer.model, answer.fingerprint
     case.finish, case.usage = answer.finish, answer.usage
-    findings = await case.line.classifier.classify(answer.parts)
+    restoration = Restoration(case)
+    seen = await case.line.classifier.classify(answer.parts) + case.line.sinks.findings(answer.parts)
+    findings = restoration.foreign(seen, lambda index: answer.parts[index].text)
     decision = judge_answer(case, findings, labels_of(findings), opaque=unread(answer.parts))
     require_allowed(decision)
     assert case.endpoint is not None
     assert case.exchange is not None
-    rewriter = Rewriter(obligations_for(decision, case.endpoint.id), case.line.token_key)
-    rewrites = rewriter.parts(answer.parts, findings)
+    rewriter = Rewriter(obligations_for(decision, case.endpoint.id), tenant_key(case))
+    rewrites = restoration.parts(answer.parts, findings, rewriter)
     case.ending = Ending.COMPLETED
     if not rewrites and msgspec.json.decode(received.body) == answer.body:
         return received.body

@@ -120,6 +120,7 @@ def _outcome(case: Case) -> Draft:
     if case.answer_decision:
         header["verdict"] = _verdict(case.answer_decision)
     header["rewritten"] = case.rewritten
+    header["restored"] = case.restored
     header["steps_us"] = [[name, us] for name, us in case.marks]
     bodies = [
         Body(part, "application/octet-stream", content)
