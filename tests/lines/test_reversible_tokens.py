@@ -238,11 +238,15 @@ async def test_a_named_conversation_is_remembered_for_a_day_and_no_longer(later_
 
 
 async def test_what_an_answer_policy_redacts_is_not_put_back() -> None:
-    """Restored values pass the output policy of who gets them."""
+    """Restored values pass the output policy of who gets them; a redact can say that it is not meant for them."""
     more = '@id("mask") @obligation("redact") @labels("pci") permit (principal, action == Magistrate::Action::"answer", resource);'
     reply = await World(Echo(), bundle=bundle(more)).ask(CHAT, chat(f"{ADDRESS} {CARD}"))
     text, _, _ = heard(reply)
     assert text.startswith(f"{ADDRESS} CARD_")
+    reply = await World(Echo(), bundle=bundle(more.replace("permit", '@except("restored") permit'))).ask(
+        CHAT, chat(f"{ADDRESS} {CARD}")
+    )
+    assert heard(reply)[0] == f"{ADDRESS} {CARD}"
     more = '@id("no") forbid (principal, action == Magistrate::Action::"answer", resource) when { context.labels.contains("pii.email") };'
     reply = await World(Echo(), bundle=bundle(more)).ask(CHAT, chat(f"{ADDRESS} {CARD}"))
     text, _, _ = heard(reply)

@@ -56,8 +56,8 @@ class Obligation(msgspec.Struct, frozen=True):
     """Something that must be done if the call is to go ahead.
 
     ``labels`` (shell-style patterns) say which findings a redact or tokenise acts on; ``params`` are the
-    policy's other annotations (``max_output_tokens`` for cap, ``prefer`` for route, ``message`` for warn, ``method`` and
-    ``restore`` for tokenise).
+    policy's other annotations (``max_output_tokens`` for cap, ``prefer`` for route, ``message`` for warn, ``method``,
+    ``restore`` and ``except`` for redact and tokenise).
     """
 
     kind: ObligationKind

@@ -13,7 +13,7 @@ from magistrate.exchange.outcome import Code
 from magistrate.pipeline import headers
 from magistrate.pipeline.case import Case
 from magistrate.pipeline.failmode import Stage, settle
-from magistrate.pipeline.obligations import Rewriter
+from magistrate.pipeline.obligations import Rewriter, spares_restored
 from magistrate.policy.decide import decide as ask_policy
 
 NOT_INSPECTED = "content could not be inspected; it is refused because inspection fails closed"
@@ -82,8 +82,8 @@ def lets_back(case: Case, label: str) -> bool:
     labels = tuple(sorted((label, *ancestors(label))))
     facts = _facts(case, Action.ANSWER, labels, opaque=False)
     decision = ask_policy(case.line.bundle, case.principal, facts, (case.endpoint,), mode=case.line.mode)
-    duties = Rewriter(obligations_for(decision, case.endpoint.id), b"")
-    return decision.effect is Effect.ALLOW and not duties.applies(Finding(label, "", ""))
+    duties = [o for o in obligations_for(decision, case.endpoint.id) if not spares_restored(o)]
+    return decision.effect is Effect.ALLOW and not Rewriter(duties, b"").applies(Finding(label, "", ""))
 
 
 def require_allowed(decision: Decision) -> None:

@@ -179,6 +179,10 @@ def cap(obligations: Iterable[Obligation]) -> int | None:
     return min(limits, default=None)
 
 
+def spares_restored(obligation: Obligation) -> bool:
+    return "except" in dict(obligation.params)
+
+
 def is_reversible(obligation: Obligation) -> bool:
     return dict(obligation.params).get("method") == TokenMethod.REVERSIBLE
 

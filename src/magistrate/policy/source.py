@@ -23,8 +23,8 @@ _TOKENS = re.compile(r'//[^\n]*|"(?:\\.|[^"\\])*"|;|@|\b(?:permit|forbid)\b')
 GENERAL = frozenset({"id", "description", "mode", "message", "code"})
 ON_FORBID = GENERAL | {"verdict"}
 ON_OBLIGATION: dict[ObligationKind, frozenset[str]] = {
-    ObligationKind.REDACT: frozenset({"labels"}),
-    ObligationKind.TOKENISE: frozenset({"labels", "method", "restore"}),
+    ObligationKind.REDACT: frozenset({"labels", "except"}),
+    ObligationKind.TOKENISE: frozenset({"labels", "except", "method", "restore"}),
     ObligationKind.ROUTE: frozenset({"prefer"}),
     ObligationKind.CAP: frozenset({"max_output_tokens"}),
     ObligationKind.WARN: frozenset(),
@@ -33,6 +33,9 @@ ON_OBLIGATION: dict[ObligationKind, frozenset[str]] = {
 
 RESTORED_IN = ("text", "tools")
 """Where a reversible token is put back: what is shown, and the arguments of tool calls. ``@restore("text")`` is one of them."""
+
+SPARED = "restored"
+"""What a redact or tokenise of answers may leave alone: values that the principal said themselves and gets back."""
 
 PREFERENCES = ("region", "provider", "certification")
 """What a route obligation may prefer: ``@prefer("region:eu")``."""
@@ -188,6 +191,8 @@ def _wrong_values(kind: ObligationKind, notes: dict[str, str]) -> list[str]:
         return ['a cap needs `@max_output_tokens("N")`']
     if not _LABELS.fullmatch(notes.get("labels", "*")):
         return ["`@labels` is a list of labels or patterns: `pii.*,pci.pan`; leave it out for all of them"]
+    if notes.get("except", SPARED) != SPARED:
+        return [f"`@except` can be `{SPARED}` and nothing else, not `{notes['except']}`"]
     prefer = notes.get("prefer", "").partition(":")
     if kind is ObligationKind.ROUTE and (prefer[0] not in PREFERENCES or not prefer[2]):
         return [f'a route needs `@prefer("KIND:VALUE")` with KIND one of {", ".join(PREFERENCES)}']
