@@ -1,6 +1,6 @@
 """Conversation: what two calls belong to for their tokens to mean the same, and the keys that follow from it.
 
-Its name is the client's (`x-magistrate-flow`, or the ``conversation`` of the OpenAI responses API) or, without one, the
+Its name is the client's (a run's header such as `x-magistrate-flow`, or the ``conversation`` of the OpenAI responses API) or, without one, the
 beginning of its history: a client that keeps the history itself sends its first user message again in every turn. So
 the same value gets the same token in every turn, and nothing needs to be remembered. A name counts only together with tenant, user and
 application, so nobody reads another's conversation by naming it.
@@ -10,10 +10,10 @@ import hashlib
 import hmac
 
 from magistrate.exchange.content import PartKind, Role
+from magistrate.pipeline import headers
 from magistrate.pipeline.case import Case
 from magistrate.pipeline.vault import Conversation
 
-FLOW_HEADER = "x-magistrate-flow"
 LONGEST_NAME = 256
 
 
@@ -42,7 +42,7 @@ def tenant_key(case: Case) -> bytes:
 
 
 def _name(case: Case) -> str:
-    given = case.inbound.headers.get(FLOW_HEADER, "").strip()
+    given = headers.flow(case.inbound.headers)
     if not given and case.exchange is not None and case.exchange.dialect == "openai.responses":
         said = case.exchange.body.get("conversation")
         named = said.get("id") if isinstance(said, dict) else said
