@@ -16,7 +16,7 @@ from magistrate.classify.scanner import Scanner
 from magistrate.classify.sink_watch import SinkWatch
 from magistrate.classify.sinks import Sinks
 from magistrate.classify.taxonomy import mask_of
-from magistrate.classify.tokens import Table, canonical
+from magistrate.classify.tokens import SHORTEST_ECHO, Echoes, Table, canonical
 from magistrate.classify.urls import HostList
 from magistrate.exchange.decision import Obligation, ObligationKind
 from magistrate.pipeline.obligations import Rewriter
@@ -240,3 +240,50 @@ def test_the_checker_would_notice():
             per_chunk(lambda chunk, _: redacted(chunk)), redacted, "pay 4111 1111 1111 1111 x"
         )
     assert mask_of("pci.pan") in redacted("pay 4111 1111 1111 1111 x")
+
+
+# --- echoes -----------------------------------------------------------------------------------------------------
+
+SAID = [
+    "ada@analytical.org",
+    "ada@analytical.org.uk",
+    "4111 1111 1111 1111",
+    "İstanbul",
+    "Straße 12",
+    "x@y.z",
+    "1234",
+]
+
+
+@calm
+@given(
+    st.lists(st.sampled_from(SAID), max_size=5),
+    st.lists(st.sampled_from([*SAID, *map(str.upper, SAID), " ", "a", ".", "İ", "-", "é"]), max_size=12).map(
+        "".join
+    ),
+    st.integers(0, 40),
+)
+def test_echoes_are_found_as_if_every_value_were_tried_at_every_place(values, text, others):
+    """Few values and many are looked for in two ways, with one result."""
+    table = Table(b"k" * 32)
+    for value in [*values, *(f"other{n}@example.org" for n in range(others))]:
+        table.token_for("pii.email", value, EVERYWHERE)
+    expected, at = [], 0
+    while at < len(text):
+        tried = sorted((v for v in values if len(v) >= SHORTEST_ECHO), key=len, reverse=True)
+        free = at == 0 or not text[at - 1].isalnum()
+        hits = [
+            v
+            for v in tried
+            if free and same(text[at : at + len(v)], v) and not text[at + len(v) : at + len(v) + 1].isalnum()
+        ]
+        if hits:
+            expected.append((at, at + len(hits[0])))
+        at += len(hits[0]) if hits else 1
+    assert [(start, end) for start, end, _ in Echoes(table).find(text)] == expected
+
+
+def same(one, other):
+    return len(one) == len(other) and all(
+        a == b or a.lower() == b.lower() for a, b in zip(one, other, strict=True)
+    )

@@ -11,7 +11,7 @@ from magistrate.classify.redact import mask, token
 from magistrate.classify.restorer import Piece
 from magistrate.classify.sinks import IMAGE, LINK
 from magistrate.classify.surrogates import surrogate
-from magistrate.classify.tokens import Table, normal
+from magistrate.classify.tokens import Echoes, Table
 from magistrate.exchange.content import Part, PartKind
 from magistrate.exchange.decision import Obligation, ObligationKind, TokenMethod
 from magistrate.exchange.errors import Refused
@@ -90,20 +90,17 @@ class Rewriter:
 
     def _echo(self, parts: Sequence[Part], changes: dict[int, list[Change]]) -> None:
         """Replace the table's values also where nothing was found: without the words around it, or after a restore."""
-        echoes = self._table.echoes() if self._table else None
-        if echoes is None:
+        if self._table is None or not self._table.entries:
             return
-        assert self._table is not None
-        pattern, tokens = echoes
+        echoes = Echoes(self._table)
         for index, part in enumerate(parts):
-            taken = changes.get(index, [])
-            for match in pattern.finditer(part.text):
-                if any(start < match.end() and match.start() < end for start, end, _ in taken):
+            taken = changes.get(index, ())
+            for start, end, name in echoes.find(part.text):
+                if any(low < end and start < high for low, high, _ in taken):
                     continue
-                name = tokens[normal(match[0])]
                 label = self._table.entries[name].label
                 _require_rewritable(part, label)
-                changes.setdefault(index, []).append((*match.span(), name))
+                changes.setdefault(index, []).append((start, end, name))
                 self.echoed[label] = self.echoed.get(label, 0) + 1
 
     def _method(self, label: str) -> tuple[TokenMethod, frozenset[str]] | None:

@@ -49,7 +49,7 @@ def keep_table(case: Case, table: Table) -> None:
     """Remember ``table`` for the next turn, if the client may not bring it along."""
     conversation = conversation_of(case)
     if conversation.named and table.entries:
-        case.line.vault.keep(conversation, table.entries, case.inbound.started_ns)
+        case.line.vault.keep(conversation, table.fresh, case.inbound.started_ns)
 
 
 class Restoration:

@@ -53,13 +53,12 @@ class TokenVault:
         return bool(self._kept)
 
     def keep(self, conversation: Conversation, entries: Mapping[str, Entry], now_ns: int) -> None:
-        """Remember what the conversation's tokens stand for."""
+        """Remember what tokens of the conversation stand for, besides those that are remembered already."""
         kept = self._kept.setdefault(conversation.name, _Kept())
         kept.expires_ns = now_ns + KEPT_NS
         self._kept.move_to_end(conversation.name)
         cipher = AESSIV(conversation.seal)
         for token, entry in entries.items():
-            # Sealed again each time, because a value's spelling and places may have changed.
             sealed = cipher.encrypt(msgspec.msgpack.encode(entry), [token.encode()])
             grown = len(sealed) - len(kept.sealed.get(token, b""))
             kept.sealed[token] = sealed
