@@ -5,6 +5,8 @@ import asyncio
 import msgspec
 import pytest
 
+from magistrate.classify.sinks import Sinks
+from magistrate.classify.urls import HostList
 from magistrate.exchange.errors import UpstreamError
 from magistrate.pipeline.line import Limits
 
@@ -398,3 +400,19 @@ async def test_the_models_list_shows_what_the_key_may_call() -> None:
 def test_the_log_double_keeps_what_it_is_given() -> None:
     """The simulator behind the evidence port starts empty."""
     assert Evidence().phases == []
+
+
+@pytest.mark.requirement("A8", "G7")
+async def test_the_record_names_the_version_of_every_detector_and_of_the_list_of_hosts() -> None:
+    """Another list is another version."""
+    lists = (HostList(), HostList(["ok.example"]))
+    versions = []
+    for hosts in lists:
+        world = World(answering("![x](https://ok.example/p)"), changes={"sinks": Sinks(hosts)})
+        reply = await world.ask(CHAT, chat())
+        detectors = world.evidence.drafts[1].header["detectors"]
+        assert isinstance(detectors, dict)
+        assert set(detectors) == {"always-on", "sinks"}
+        versions.append(detectors["sinks"])
+        assert ("ok.example" in reply.body.decode()) is (hosts is lists[1])
+    assert versions[0] != versions[1]

@@ -5,6 +5,9 @@
 *Scanner*: all rules over all parts of an exchange in one pass. *Finding*: a label on a span, never the value.
 *View*: a spelling undone (zero-width, full-width, look-alike characters) with its way back to the original.
 *Inspector*: the same rules over a text that arrives in pieces; it releases what can no longer become part of a match.
+*Sink*: the target of a link or an image in an answer; a *lexer* finds them, a *host list* says where they may lead.
+*Token*: what stands for a value and, for who has the *table*, leads back to it. *Restorer*: tokens back to values, in pieces too.
+*Surrogate*: a token in the value's own format.
 
 A value's span begins at the value; context is looked for behind it only. So what comes later can make a value longer but
 never turns a released text into a finding, and the streamed verdict equals the verdict on the whole.

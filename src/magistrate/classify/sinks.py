@@ -268,6 +268,8 @@ class Sinks:
 
     def __init__(self, hosts: HostList) -> None:
         self.hosts = hosts
+        self.version = f"{VERSION}-{hosts.digest}"
+        """Of the lexer and of the list, for the record."""
 
     def targets(self, text: str) -> list[Target]:
         """Return the targets in ``text`` that lead off the list, in order, none overlapping."""

@@ -5,6 +5,7 @@ vanish, a host may be percent-encoded or full-width, ``https:host`` needs no sla
 decoded or not, backslashes as escapes or not, look-alikes folded or not) a target is allowed only if every reading is.
 """
 
+import hashlib
 import html
 import re
 from collections.abc import Iterable, Iterator
@@ -36,6 +37,7 @@ class HostList:
 
     def __init__(self, allow: Iterable[str] = ()) -> None:
         names = [_plain(entry) for entry in allow]
+        self.digest = hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:8]
         self._exact = frozenset(name for name in names if not name.startswith("*."))
         self._below = tuple(name[1:] for name in names if name.startswith("*."))
 

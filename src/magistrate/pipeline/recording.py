@@ -4,6 +4,7 @@ import asyncio
 
 import orjson
 
+from magistrate.classify.sinks import DETECTOR
 from magistrate.evidence.draft import Body, Draft
 from magistrate.exchange.content import PartKind
 from magistrate.exchange.decision import Decision
@@ -145,7 +146,7 @@ def _header(case: Case, kind: str, phase: str, eid: str, ts: int) -> dict[str, o
         "app": principal.application,
         "actor": {"kind": principal.method, "handle": principal.key},
         "policy": {"bundle": line.bundle.digest, "mode": line.mode.value},
-        "detectors": dict(line.classifier.versions),
+        "detectors": {**line.classifier.versions, DETECTOR: line.sinks.version},
     }
 
 
