@@ -72,6 +72,8 @@ _OPENER = re.compile(
     rf"|(?P<tag><(?=/?(?P<name>[A-Za-z][A-Za-z0-9-]{{0,15}})(?![A-Za-z0-9:+.@-])))|(?P<end>>)|(?P<value>=)"
     rf"|(?P<style>(?i:url\(|@import))|(?P<bare>(?:{_SCHEME}){_COLON}{_SLASH}|(?i:www)\.)"
 )
+_MAY_OPEN = re.compile(r"[\]<&@]|!\[|:[/\\]|(?i:www\.|url\()")
+
 _UNDECIDED = re.compile(r"[A-Za-z0-9&#;:/\\.@<!?\[\]+-]*\Z|\n[ \t]{0,16}\r?\Z")
 """What the end of a text may be if an opener begins in it. White space stands in no opener but a blank line."""
 
@@ -98,6 +100,16 @@ class Lexer:
         self._tag = ""
         self._attribute = ""
         self._behind = ""
+
+    def passes(self, text: str) -> bool:
+        """Return whether ``text`` can go by unread: nothing is open, opens in it, or begins to at its end."""
+        return (
+            self._after is _After.NOTHING
+            and self._idle
+            and text.isascii()
+            and text[-1:].isspace()
+            and not _MAY_OPEN.search(text)
+        )
 
     def read(self, text: str, *, final: bool) -> tuple[int, list[Target]]:
         """Return how far ``text`` is decided (all of it if it is ``final``) and the targets that leave, up to there."""
