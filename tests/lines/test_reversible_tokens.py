@@ -290,6 +290,24 @@ async def test_a_token_is_no_finding_although_it_looks_like_one() -> None:
     assert heard(reply)[0].startswith('password = "SECRET_')
 
 
+@pytest.mark.parametrize("size", [0, 1, 2, 9])
+async def test_a_structured_answer_stays_json_whatever_the_value_holds(size: int) -> None:
+    """A backslash or a quote in a value is escaped where the text is JSON, and is not where it is prose."""
+    text = REVERSIBLE.replace("pii,pci", "secret").format(more="", restore="")
+    value = r"a\b9!kkZ3"
+    asked = f'password = "{value}"'
+
+    def structured(said: str) -> str:
+        return ' {"pass": "' + said.split('"')[1] + '"}'
+
+    world = World(Echo(structured, size), bundle=policies(text))
+    reply = await world.ask(CHAT, chat(asked, stream=bool(size)))
+    assert "SECRET_" in world.upstream.calls[0][1].body.decode()
+    assert msgspec.json.decode(heard(reply)[0]) == {"pass": value}
+    world = World(Echo(size=size), bundle=policies(text))
+    assert heard(await world.ask(CHAT, chat(asked, stream=bool(size))))[0] == asked
+
+
 async def test_an_embedding_gets_a_pseudonym_that_does_not_depend_on_the_conversation() -> None:
     """Otherwise nothing that was embedded would be found again."""
     upstream = Upstream(sim=[Script(status=418, body=b"{}")])

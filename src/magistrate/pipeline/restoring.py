@@ -5,6 +5,7 @@ back to them: a label that an answer policy redacts, tokenises or forbids stays 
 endpoint's reasoning (which is signed, and wanted back byte for byte) nor into a link or an address that is not allowed.
 """
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 
 from magistrate.classify.restorer import Restorer
@@ -29,6 +30,11 @@ WITHOUT_ANSWERS = frozenset({"embeddings"})
 """Operations from which no text returns: there a stable pseudonym serves better than a conversation's token."""
 
 _WHOLE: Channel = ("whole",)
+
+LONGEST_INDENT = 64
+"""Characters of the first piece of a text among which its first two are looked for."""
+
+_JSON_BEGINS = frozenset({'{"', "{}", "[{", '["', "[[", "[]"})
 
 
 def open_table(case: Case) -> Table | None:
@@ -63,6 +69,8 @@ class Restoration:
             self._restorer = Restorer(self._entries, self._value_of)
         self._may: dict[str, bool] = {}
         self._place = ""
+        self._beginnings: dict[Channel, str] = {}
+        self._in_json = False
 
     def foreign(self, findings: Sequence[Finding], text_of: Callable[[int], str]) -> tuple[Finding, ...]:
         """Return ``findings`` without those that lie inside a token of ours: what stands for a value is none."""
@@ -85,6 +93,7 @@ class Restoration:
         if self._restorer is None or place is None:
             return rewriter.text(text, findings) if findings else text
         self._place = place
+        self._begin(channel, text)
         return self._restorer.feed(channel, rewriter.pieces(text, findings))
 
     def rest(self, channel: Channel, kind: PartKind) -> str:
@@ -92,6 +101,7 @@ class Restoration:
         if self._restorer is None:
             return ""
         self._place = PLACES.get(kind, "")
+        self._begin(channel, "")
         return self._restorer.close(channel)
 
     def parts(self, parts: Sequence[Part], findings: Sequence[Finding], rewriter: Rewriter) -> dict[int, str]:
@@ -112,11 +122,21 @@ class Restoration:
                 # No page shows it, but a tool may fetch it.
                 here += self._case.line.sinks.marked(part.text, index)
             self._place = place
+            self._beginnings.pop(_WHOLE, None)
+            # A string inside arguments is escaped when it is put back; a text that is JSON itself is not.
+            self._begin(_WHOLE, "" if part.inner is not None else part.text)
             text = self._restorer.feed(_WHOLE, rewriter.pieces(part.text, here))
             text += self._restorer.close(_WHOLE)
             if text != part.text:
                 rewrites[index] = text
         return rewrites
+
+    def _begin(self, channel: Channel, text: str) -> None:
+        """Note how the channel's text begins: an answer in JSON (a structured output) gets values that are escaped."""
+        begun = self._beginnings.get(channel, "")
+        if len(begun) < 2 and text:
+            begun = self._beginnings[channel] = (begun + "".join(text[:LONGEST_INDENT].split()))[:2]
+        self._in_json = begun in _JSON_BEGINS
 
     def _value_of(self, token: str) -> str | None:
         entry = self._entries.get(token)
@@ -124,7 +144,7 @@ class Restoration:
             return None
         restored = self._case.restored
         restored[entry.label] = restored.get(entry.label, 0) + 1
-        return entry.value
+        return json.dumps(entry.value, ensure_ascii=False)[1:-1] if self._in_json else entry.value
 
     def _lets_back(self, label: str) -> bool:
         if label not in self._may:
