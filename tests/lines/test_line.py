@@ -5,6 +5,8 @@ import asyncio
 import msgspec
 import pytest
 
+from magistrate.classify.sinks import Sinks
+from magistrate.classify.urls import HostList
 from magistrate.exchange.errors import UpstreamError
 from magistrate.pipeline.line import Limits
 
@@ -409,5 +411,21 @@ async def test_every_record_names_the_detectors_and_their_versions() -> None:
     intents = [draft.header for draft in world.evidence.drafts if draft.header["phase"] == "intent"]
     assert len(intents) == 2
     for header in intents:
-        assert header["detectors"] == dict(world.classifier.versions)
+        assert header["detectors"].items() >= world.classifier.versions.items()  # type: ignore[attr-defined]
         assert all(world.classifier.versions.values())
+
+
+@pytest.mark.requirement("A8", "G7")
+async def test_the_record_names_the_version_of_every_detector_and_of_the_list_of_hosts() -> None:
+    """Another list is another version."""
+    lists = (HostList(), HostList(["ok.example"]))
+    versions = []
+    for hosts in lists:
+        world = World(answering("![x](https://ok.example/p)"), changes={"sinks": Sinks(hosts)})
+        reply = await world.ask(CHAT, chat())
+        detectors = world.evidence.drafts[1].header["detectors"]
+        assert isinstance(detectors, dict)
+        assert set(detectors) == {"always-on", "sinks"}
+        versions.append(detectors["sinks"])
+        assert ("ok.example" in reply.body.decode()) is (hosts is lists[1])
+    assert versions[0] != versions[1]

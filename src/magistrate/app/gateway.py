@@ -30,6 +30,8 @@ from magistrate.app.config import Config, split_address
 from magistrate.app.detectors import remote_detectors, scanner_maker
 from magistrate.app.listening import answers, require_free
 from magistrate.app.policies import store_bundle
+from magistrate.classify.sinks import Sinks
+from magistrate.classify.urls import HostList
 from magistrate.evidence.draft import Body, Draft
 from magistrate.exchange.errors import ConfigurationError, EvidenceUnavailable
 from magistrate.pipeline.line import Limits, Line
@@ -133,6 +135,7 @@ def _line(
         upstream=_upstream(config, engine),
         telemetry=TelemetrySender(config.run_dir / "telemetry.sock"),
         token_key=_token_key(config),
+        sinks=Sinks(HostList(config.sinks.allow)),
         mode=config.mode,
         retention=config.evidence.retention.schedule(),
         limits=Limits(request_bytes=config.limits.body_bytes, answer_bytes=config.limits.answer_bytes),

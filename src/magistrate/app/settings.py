@@ -35,6 +35,13 @@ Amount = Annotated[
     Decimal, Meta(extra_json_schema={"type": "number", "minimum": 0, "description": "Per `per` tokens."})
 ]
 ClassName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+Host = Annotated[
+    str,
+    Meta(
+        pattern=r"^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$",
+        description="A host name in ASCII (`xn--…` for others), or `*.name` for every host below a name.",
+    ),
+]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 
 
@@ -250,6 +257,12 @@ class LogSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`auto` writes text on a terminal and JSON lines elsewhere."""
 
 
+class SinkSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where links and images in answers may lead. What leads elsewhere is labelled `sink.link` or `sink.image`."""
+
+    allow: tuple[Host, ...] = ()
+
+
 class TlsSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """PEM files for both listeners."""
 
@@ -273,6 +286,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     detectors: DetectorSetting = DetectorSetting()
     limits: LimitSetting = LimitSetting()
     log: LogSetting = LogSetting()
+    sinks: SinkSetting = SinkSetting()
     tls: TlsSetting | None = None
 
     @property

@@ -7,6 +7,9 @@
 *Encodings*: texts inside a text (base64, hexadecimal, letters spaced out).
 *Matcher*: a search of the reader's own: patterns, and dictionaries of which only keyed hashes are kept.
 *Inspector*: the same rules over a text that arrives in pieces; it releases what can no longer become part of a match.
+*Sink*: the target of a link or an image in an answer; a *lexer* finds them, a *host list* says where they may lead.
+*Token*: what stands for a value and, for who has the *table*, leads back to it. *Restorer*: tokens back to values, in pieces too.
+*Surrogate*: a token in the value's own format.
 
 A value's span begins at the value; context is looked for behind it only. So what comes later can make a value longer but
 never turns a released text into a finding, and the streamed verdict equals the verdict on the whole.

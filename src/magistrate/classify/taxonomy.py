@@ -19,6 +19,9 @@ class Label(msgspec.Struct, frozen=True):
     reserved: bool = False
 
 
+NEUTRAL = "about:blank#withheld"
+"""Stands for a target that is withheld: an address that is valid wherever one may stand, and leads nowhere."""
+
 _GDPR = "GDPR Art. 4(1)"
 _NATIONAL = "GDPR Art. 87"
 _SPECIAL = "GDPR Art. 9"
@@ -168,6 +171,9 @@ TAXONOMY: dict[str, Label] = {
         Label("inj", "prompt injection", "[INJECTION]", (_OWASP + "01", "EU AI Act Art. 15"), reserved=True),
         Label("unsafe", "unsafe content", "[UNSAFE]", reserved=True),
         Label("custom", "what your own detectors find", "[CUSTOM]", reserved=True),
+        Label("sink", "target in an answer that leads off the list of hosts", NEUTRAL, ("OWASP LLM02",)),
+        Label("sink.link", "link that somebody may follow", NEUTRAL),
+        Label("sink.image", "image or style that is followed without a click", NEUTRAL),
         Label("inspection", "state of the inspection", "[WITHHELD]"),
         Label("inspection.incomplete", "could not be inspected", "[WITHHELD]"),
         Label("inspection.skipped", "a detector was not asked, as configured", "[WITHHELD]"),
