@@ -54,6 +54,11 @@ local-model: .venv/.run ## install a small real model for `magistrate serve --lo
 bench: .venv/.run ## compare the governed line with the bare floor and with others' gateways, side by side
 	@$(BIN)/python bench/run.py
 
+.PHONY: models
+models: .venv/.dev ## train the shipped models again from ../shared/data and compare them byte for byte
+	$(BIN)/python tools/train/threats.py
+	git diff --exit-code --stat -- src/magistrate/classify/artefacts docs/models
+
 .PHONY: requirements
 requirements: ## write down which promise is shown by which test
 	@$(PYTHON) tools/requirements.py

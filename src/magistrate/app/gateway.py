@@ -14,7 +14,6 @@ import orjson
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
-from magistrate.adapters.detectors.always_on import AlwaysOn
 from magistrate.adapters.host import SystemClock, SystemIds, draw
 from magistrate.adapters.listeners.gateway import Gateway
 from magistrate.adapters.recorder.client import RecorderClient
@@ -26,8 +25,8 @@ from magistrate.adapters.upstreams.switch import Switch
 from magistrate.app.bundles import PolicySource
 from magistrate.app.catalogue import base_url, catalogue
 from magistrate.app.config import Config, split_address
+from magistrate.app.inspection import classifier
 from magistrate.app.policies import store_bundle
-from magistrate.classify.scanner import Scanner
 from magistrate.evidence.draft import Body, Draft
 from magistrate.exchange.errors import ConfigurationError, EvidenceUnavailable
 from magistrate.pipeline.line import Limits, Line
@@ -38,7 +37,6 @@ from magistrate.wire.dialects import DIALECTS
 
 DRAIN_S = 30.0
 POLICIES_EVERY_S = 1.0
-INSPECTION_DEADLINE_S = 2.0
 
 log = logging.getLogger("magistrate.gateway")
 
@@ -106,7 +104,7 @@ def _line(
         draw=draw,
         keys=keys,
         dialects=DIALECTS,
-        classifier=AlwaysOn(Scanner, deadline_s=INSPECTION_DEADLINE_S),
+        classifier=classifier(config.inspection),
         bundle=bundle,
         catalogue=Catalogue(endpoints),
         evidence=recorder,

@@ -64,6 +64,11 @@ TAXONOMY: dict[str, Label] = {
         Label("secret.authorization", "authorization header", "[SECRET]"),
         Label("secret.jwt", "JSON Web Token", "[SECRET]"),
         *(Label(f"secret.{vendor}", title, "[SECRET]") for vendor, title in _VENDORS.items()),
+        Label(
+            "threat", "attack on the model or its tools", "[WITHHELD]", ("OWASP LLM01", "EU AI Act Art. 15")
+        ),
+        Label("threat.injection", "prompt injection, direct or hidden in data", "[WITHHELD]"),
+        Label("threat.jailbreak", "attempt to free the model of its rules", "[WITHHELD]"),
         Label("inspection", "state of the inspection", "[WITHHELD]"),
         Label("inspection.incomplete", "could not be inspected", "[WITHHELD]"),
     )

@@ -1,0 +1,56 @@
+"""What inspects content: the rules, and the trained models that the configuration asks for."""
+
+from importlib import resources
+
+from magistrate.adapters.detectors.always_on import AlwaysOn
+from magistrate.adapters.detectors.models import WithModels
+from magistrate.app.settings import InspectionSetting
+from magistrate.classify.artefact import Artefact, BrokenArtefact, read
+from magistrate.classify.model_tier import ModelTier
+from magistrate.classify.scanner import Scanner
+from magistrate.classify.threats import Threats
+from magistrate.exchange.errors import ConfigurationError
+from magistrate.pipeline.ports import Classifier
+
+RULES_DEADLINE_S = 2.0
+
+
+def classifier(setting: InspectionSetting) -> Classifier:
+    """Return the classifier that ``setting`` describes.
+
+    Raises:
+        ConfigurationError: a model inside the installed package is missing or was changed.
+    """
+    rules = AlwaysOn(Scanner, deadline_s=RULES_DEADLINE_S)
+    if setting.model_tier == "off":
+        return rules
+    return WithModels(rules, model_tier(setting), deadline_s=setting.deadline_ms / 1000)
+
+
+def model_tier(setting: InspectionSetting) -> ModelTier:
+    """Return the models, ready to judge.
+
+    Raises:
+        ConfigurationError: a model inside the installed package is missing or was changed.
+    """
+    threats = Threats(
+        artefact("threats"),
+        false_positives="1" if setting.sensitivity == "high" else "0.5",
+        threshold_milli=setting.thresholds.threats,
+    )
+    return ModelTier([threats])
+
+
+def artefact(name: str) -> Artefact:
+    """Return the model ``name`` that ships with Magistrate.
+
+    Raises:
+        ConfigurationError: it is missing or was changed.
+    """
+    place = resources.files("magistrate.classify") / "artefacts" / f"{name}.model"
+    try:
+        return read(place.read_bytes())
+    except OSError as error:
+        raise ConfigurationError(f"cannot be read ({error.strerror})", str(place)) from None
+    except BrokenArtefact as error:
+        raise ConfigurationError(f"{error}; install Magistrate again", str(place)) from None
