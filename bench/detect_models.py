@@ -1,3 +1,4 @@
+# ruff: noqa: PLC0415  because each import exists in one of two environments only
 """How good the threat model is on sources it was not trained on, beside packages that anybody can install, and what it costs.
 
     python bench/detect_models.py [--data DIR] [--baselines PYTHON] [--json]
