@@ -57,6 +57,7 @@ bench: .venv/.run ## compare the governed line with the bare floor and with othe
 .PHONY: models
 models: .venv/.dev ## train the shipped models again from ../shared/data and compare them byte for byte
 	$(BIN)/python tools/train/threats.py
+	$(BIN)/python tools/train/unsafe.py
 	git diff --exit-code --stat -- src/magistrate/classify/artefacts docs/models
 
 .PHONY: requirements

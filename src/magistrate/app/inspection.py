@@ -6,9 +6,10 @@ from magistrate.adapters.detectors.always_on import AlwaysOn
 from magistrate.adapters.detectors.models import WithModels
 from magistrate.app.settings import InspectionSetting
 from magistrate.classify.artefact import Artefact, BrokenArtefact, read
-from magistrate.classify.model_tier import ModelTier
+from magistrate.classify.model_tier import Model, ModelTier
 from magistrate.classify.scanner import Scanner
 from magistrate.classify.threats import Threats
+from magistrate.classify.unsafe import Unsafe
 from magistrate.exchange.errors import ConfigurationError
 from magistrate.pipeline.ports import Classifier
 
@@ -33,12 +34,17 @@ def model_tier(setting: InspectionSetting) -> ModelTier:
     Raises:
         ConfigurationError: a model inside the installed package is missing or was changed.
     """
-    threats = Threats(
-        artefact("threats"),
-        false_positives="1" if setting.sensitivity == "high" else "0.5",
-        threshold_milli=setting.thresholds.threats,
-    )
-    return ModelTier([threats])
+    own = setting.thresholds
+    models: list[Model] = [
+        Threats(
+            artefact("threats"),
+            false_positives="1" if setting.sensitivity == "high" else "0.5",
+            threshold_milli=own.threats,
+        )
+    ]
+    if setting.unsafe == "on":
+        models.append(Unsafe(artefact("unsafe"), threshold_milli=own.unsafe))
+    return ModelTier(models)
 
 
 def artefact(name: str) -> Artefact:

@@ -115,9 +115,10 @@ class LimitSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ThresholdSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Scores of your own, in thousandths, from which a model's finding counts. Unset: what `sensitivity` says."""
+    """Scores of your own, in thousandths, from which a model's finding counts. Unset: what the model was measured at."""
 
     threats: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    unsafe: Annotated[int, Meta(ge=1, le=1000)] | None = None
 
 
 class InspectionSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -129,6 +130,8 @@ class InspectionSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     sensitivity: Literal["normal", "high"] = "normal"
     """`normal` takes one harmless text of two hundred for an attack, `high` one of a hundred (measured on sources that
     training left out)."""
+    unsafe: Literal["on", "off"] = "off"
+    """Requests for harm and abusive language, in users' words. A signal, not a moderation service."""
     thresholds: ThresholdSetting = ThresholdSetting()
 
 

@@ -64,6 +64,10 @@ TAXONOMY: dict[str, Label] = {
         Label("secret.authorization", "authorization header", "[SECRET]"),
         Label("secret.jwt", "JSON Web Token", "[SECRET]"),
         *(Label(f"secret.{vendor}", title, "[SECRET]") for vendor, title in _VENDORS.items()),
+        Label("content", "kind of content", "[WITHHELD]"),
+        Label("content.unsafe", "unsafe content", "[WITHHELD]"),
+        Label("content.unsafe.request", "request for help with harm", "[WITHHELD]"),
+        Label("content.unsafe.toxic", "abusive language", "[WITHHELD]"),
         Label(
             "threat", "attack on the model or its tools", "[WITHHELD]", ("OWASP LLM01", "EU AI Act Art. 15")
         ),
