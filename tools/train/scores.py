@@ -56,10 +56,11 @@ def counted(examples: Sequence[Example]) -> NDArray[np.bool_]:
 
 
 def auc(attacks: Scores, harmless: Scores) -> float:
-    """Return how often an attack scores above a harmless text."""
-    ranks = np.argsort(np.argsort(np.concatenate([attacks, harmless]), kind="stable"), kind="stable")
-    count = len(attacks)
-    return float((ranks[:count].sum() - count * (count - 1) / 2) / (count * len(harmless)))
+    """Return how often an attack scores above a harmless text; equal scores count half."""
+    order = np.sort(harmless)
+    below = np.searchsorted(order, attacks, side="left")
+    equal = np.searchsorted(order, attacks, side="right") - below
+    return float((below + equal / 2).sum() / (len(attacks) * len(harmless)))
 
 
 def f1(attacks: Scores, harmless: Scores, limit: float) -> float:
