@@ -70,6 +70,12 @@ bench: .venv/.run ## compare the governed line with the bare floor and with othe
 soak: .venv/.run ## 200,000 mixed calls, and whether memory stays flat (some minutes)
 	@$(BIN)/python bench/soak.py
 
+.PHONY: models
+models: .venv/.dev ## train the shipped models again from ../shared/data and compare them byte for byte
+	$(BIN)/python tools/train/threats.py
+	$(BIN)/python tools/train/unsafe.py
+	git diff --exit-code --stat -- src/magistrate/classify/artefacts docs/models
+
 .PHONY: requirements
 requirements: ## write down which promise is shown by which test
 	@$(PYTHON) tools/requirements.py

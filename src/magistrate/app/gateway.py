@@ -13,7 +13,6 @@ import orjson
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
-from magistrate.adapters.detectors.always_on import AlwaysOn
 from magistrate.adapters.host import SystemClock, SystemIds, draw
 from magistrate.adapters.listeners.gateway import Gateway
 from magistrate.adapters.recorder.client import RecorderClient
@@ -27,7 +26,7 @@ from magistrate.adapters.upstreams.switch import Switch
 from magistrate.app.bundles import PolicySource
 from magistrate.app.catalogue import base_url, catalogue
 from magistrate.app.config import Config, split_address
-from magistrate.app.detectors import remote_detectors, scanner_maker
+from magistrate.app.inspection import Inspecting, classifier_of
 from magistrate.app.listening import answers, require_free
 from magistrate.app.policies import store_bundle
 from magistrate.classify.sinks import Sinks
@@ -43,7 +42,6 @@ from magistrate.wire.dialects import DIALECTS
 DRAIN_S = 30.0
 STOP_WITHIN_S = 5.0
 POLICIES_EVERY_S = 1.0
-INSPECTION_DEADLINE_S = 2.0
 
 log = logging.getLogger("magistrate.gateway")
 
@@ -63,11 +61,7 @@ async def serve_gateway(config: Config, *, with_local_model: bool, ready: Callab
     keys = LiveKeys(config.state_db)
     recorder = RecorderClient(config.recorder_socket, wid=SystemIds().record())
     await recorder.connect()
-    classifier = AlwaysOn(
-        scanner_maker(config.detectors),
-        deadline_s=INSPECTION_DEADLINE_S,
-        remotes=remote_detectors(config.detectors),
-    )
+    classifier = classifier_of(config)
     line = _line(config, bundle, keys, recorder, classifier, engine)
     gateway = Gateway(line, ready=lambda: recorder.problem() or keys.problem())
     await _announce_policy(gateway, config, bundle)
@@ -118,7 +112,7 @@ def _line(
     bundle: Bundle,
     keys: LiveKeys,
     recorder: RecorderClient,
-    classifier: AlwaysOn,
+    classifier: Inspecting,
     engine: local_model.Engine | None,
 ) -> Line:
     endpoints = catalogue(config) + ((local_model.ENDPOINT,) if engine else ())

@@ -29,10 +29,10 @@ TYPES: dict[str, str] = {
 """Types of public data sets -> the label, or its family, that counts for them. A type that is a label stands for itself."""
 
 KINDS = {
-    "injection": "inj",
-    "jailbreak": "inj",
-    "toxicity": "unsafe",
-    "unsafe": "unsafe",
+    "injection": "threat",
+    "jailbreak": "threat",
+    "toxicity": "content.unsafe",
+    "unsafe": "content.unsafe",
     "secrets": "secret",
 }
 """What kind of rows -> the family of labels that is asked for."""

@@ -249,6 +249,28 @@ class LimitSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     answer_bytes: Annotated[int, Meta(ge=1024, le=1 << 30)] = 32 << 20
 
 
+class ThresholdSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Scores of your own, in thousandths, from which a model's finding counts. Unset: what the model was measured at."""
+
+    threats: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    unsafe: Annotated[int, Meta(ge=1, le=1000)] | None = None
+
+
+class InspectionSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The model tier: trained models that read requests after the rules did."""
+
+    model_tier: Literal["on", "off"] = "off"
+    """Off unless you ask: it costs time, and a call whose inspection misses its deadline is refused."""
+    deadline_ms: Annotated[int, Meta(ge=1, le=60_000)] = 250
+    """For all models together. What is not judged by then is indeterminate, and refused in mode `enforce`."""
+    sensitivity: Literal["normal", "high"] = "normal"
+    """`normal` takes one harmless text of two hundred for an attack, `high` one of a hundred (measured on sources that
+    training left out)."""
+    unsafe: Literal["on", "off"] = "off"
+    """Requests for harm and abusive language, in users' words. A signal, not a moderation service."""
+    thresholds: ThresholdSetting = ThresholdSetting()
+
+
 class LogSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What processes write to stderr. Never content."""
 
@@ -285,6 +307,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     evidence: EvidenceSetting = EvidenceSetting()
     detectors: DetectorSetting = DetectorSetting()
     limits: LimitSetting = LimitSetting()
+    inspection: InspectionSetting = InspectionSetting()
     log: LogSetting = LogSetting()
     sinks: SinkSetting = SinkSetting()
     tls: TlsSetting | None = None

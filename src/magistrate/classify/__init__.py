@@ -1,4 +1,4 @@
-"""Content to findings: the always-on tier, pure functions of text.
+"""Content to findings: the always-on tier and the trained models, pure functions of text.
 
 *Label*: what was found, in a dotted taxonomy (``pii.email``) mapped to regulations.
 *Rule*: a trigger for the automaton, a precise pattern behind it, a validator behind that, and examples for each.
@@ -10,6 +10,8 @@
 *Sink*: the target of a link or an image in an answer; a *lexer* finds them, a *host list* says where they may lead.
 *Token*: what stands for a value and, for who has the *table*, leads back to it. *Restorer*: tokens back to values, in pieces too.
 *Surrogate*: a token in the value's own format.
+*Artefact*: a trained model as a flat file; its digest is its version. *Model tier*: the models over what they read, until
+time runs out; *grams* are what they see of a text, *spellings* the disguises undone before.
 
 A value's span begins at the value; context is looked for behind it only. So what comes later can make a value longer but
 never turns a released text into a finding, and the streamed verdict equals the verdict on the whole.

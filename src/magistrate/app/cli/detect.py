@@ -13,9 +13,13 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
+from magistrate.adapters.detectors.models import without_overlap
+from magistrate.adapters.detectors.remote import RemoteDetector
 from magistrate.app.cli.located import ConfigOption, JsonOption, configuration
 from magistrate.app.detectors import remote_detectors, scanner_maker
+from magistrate.app.inspection import model_tier
 from magistrate.app.scoring import Score, rows
+from magistrate.classify.model_tier import ModelTier
 from magistrate.classify.scanner import Scanner
 from magistrate.exchange.content import Part, PartKind, Role
 from magistrate.exchange.errors import ConfigurationError
@@ -25,7 +29,7 @@ LONGEST_TEXT = 64 << 20
 COLOURS = {
     "pii": "black on yellow", "phi": "black on bright_magenta", "pci": "white on red", "fin": "black on bright_yellow",
     "secret": "white on red", "marking": "black on cyan", "code": "black on bright_blue", "exfil": "white on magenta",
-    "inj": "white on magenta", "unsafe": "white on magenta",
+    "threat": "white on magenta", "content": "white on magenta",
 }  # fmt: skip
 
 
@@ -37,29 +41,60 @@ def detect(
         bool,
         typer.Option("--score", help="FILE is JSON Lines of labelled texts: {text, label, spans, kind}."),
     ] = False,
+    rules_only: Annotated[
+        bool,
+        typer.Option(
+            "--rules-only", help="Leave the trained models out, as `inspection.model_tier: off` does."
+        ),
+    ] = False,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show what the built-in detectors and yours find. Exit 1 when something is found (with --score: never)."""
-    settings = configuration(config, None, resolve=True).detectors
-    scanner = scanner_maker(settings)()
+    """Show what rules, trained models and your own detectors find. Exit 1 when something is found (--score: never)."""
+    settings = configuration(config, None, resolve=True)
+    everything = msgspec.structs.replace(settings.inspection, unsafe="on")
+    reading = _Reading(scanner_maker(settings.detectors)(), None if rules_only else model_tier(everything))
     if score:
-        _score(scanner, file, json=json)
+        _score(reading, file, json=json)
         return
     text = _read(file)
-    parts = (Part((), Role.USER, PartKind.TEXT, text),)
-    findings = scanner.scan(parts)
-    for remote in remote_detectors(settings):
-        findings += asyncio.run(remote.classify(parts))
+    findings = reading.findings(text)
+    for remote in remote_detectors(settings.detectors):
+        findings += asyncio.run(_asked(remote, _parts(text)))
     findings = tuple(sorted(findings, key=lambda f: (f.start, f.end)))
     if json:
         shown = [_plain(f) for f in findings]
-        print(msgspec.json.encode({"version": scanner.version, "findings": shown}).decode())
+        print(msgspec.json.encode({"versions": reading.versions, "findings": shown}).decode())
     else:
         _show(text, findings)
     if any(f.status is FindingStatus.INDETERMINATE for f in findings):
         raise typer.Exit(2)
     raise typer.Exit(int(bool(findings)))
+
+
+class _Reading:
+    """Rules and models over a text that somebody wrote."""
+
+    def __init__(self, scanner: Scanner, tier: ModelTier | None) -> None:
+        self._scanner = scanner
+        self._tier = tier
+        self.versions = {"always-on": scanner.version, **(tier.versions if tier else {})}
+
+    def findings(self, text: str) -> tuple[Finding, ...]:
+        parts = _parts(text)
+        found = self._scanner.scan(parts)
+        return found + without_overlap(self._tier.judge(parts, lambda: False), found) if self._tier else found
+
+
+def _parts(text: str) -> tuple[Part, ...]:
+    return (Part((), Role.USER, PartKind.TEXT, text),)
+
+
+async def _asked(remote: RemoteDetector, parts: tuple[Part, ...]) -> tuple[Finding, ...]:
+    try:
+        return await remote.classify(parts)
+    finally:
+        await remote.aclose()
 
 
 def _read(file: str) -> str:
@@ -116,16 +151,16 @@ def _style(finding: Finding) -> str:
     return COLOURS.get(finding.label.partition(".")[0], "reverse")
 
 
-def _score(scanner: Scanner, file: str, *, json: bool) -> None:
+def _score(reading: _Reading, file: str, *, json: bool) -> None:
     tally = Score()
     errors = Console(stderr=True)
     every: Iterable[Any] = rows(Path("/dev/stdin" if file == "-" else file))
     if errors.is_terminal:
         every = track(every, description="reading", console=errors, transient=True)
     for row in every:
-        found = scanner.scan_text(row.text)
+        found = reading.findings(row.text)
         tally.add(row, [(f.label, f.start, f.end) for f in found if f.status is FindingStatus.FOUND])
-    report = {"version": scanner.version, **tally.report()}
+    report = {"versions": reading.versions, **tally.report()}
     if json:
         print(msgspec.json.encode(report).decode())
         return
