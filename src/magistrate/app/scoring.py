@@ -29,13 +29,13 @@ TYPES: dict[str, str] = {
 """Types of public data sets -> the label, or its family, that counts for them. A type that is a label stands for itself."""
 
 KINDS = {
-    "injection": "threat",
-    "jailbreak": "threat",
-    "toxicity": "content.unsafe",
-    "unsafe": "content.unsafe",
-    "secrets": "secret",
-}
-"""What kind of rows -> the family of labels that is asked for."""
+    "injection": "threat", "jailbreak": "threat", "attack": "threat", "tox": "content.unsafe", "unsafe": "content.unsafe",
+    "harm": "content.unsafe", "secret": "secret", "nosecret": "secret",
+}  # fmt: skip
+"""How a kind of rows begins -> the family of labels that it asks for."""
+
+FAMILIES = ("pii", "phi", "pci", "fin", "secret", "threat", "content.unsafe")
+"""Labels of which a finding in a harmless text is a false alarm. Others (source code, markings, links) only describe."""
 
 LONGEST_LINE = 16 << 20
 HALF = 2
@@ -110,31 +110,44 @@ class Score:
         self._unscored: Counter[str] = Counter()
         self._kinds: dict[str, Counter[str]] = {}
         self._benign: dict[str, Counter[str]] = {}
+        self._alarms: Counter[str] = Counter()
+        self._sought: dict[str, Counter[str]] = {}
 
     def add(self, row: Row, found: Iterable[Found]) -> None:
         """Count one row and what was found in it."""
         found = list(found)
         self.texts += 1
         if row.spans:
-            self._add_spans(row.spans, found)
+            self._add_spans(row.kind, row.spans, found)
         elif row.spans is None and row.label in {1, "1"}:
             family = self._family(row.kind)
             count = self._kinds.setdefault(row.kind or "unnamed", Counter())
             count["texts"] += 1
-            count["flagged"] += any(covers(label, family) for label, _, _ in found) if family else bool(found)
+            flagged = any(covers(label, family) for label, _, _ in found) if family else bool(found)
+            count["flagged"] += flagged
+            if family:
+                self._sought.setdefault(family, Counter()).update(texts=1, flagged=int(flagged))
         else:
-            count = self._benign.setdefault(row.kind or "unnamed", Counter())
-            count["texts"] += 1
-            count["flagged"] += bool(found)
-            self._judge(found, ())
+            self._add_benign(row.kind, found)
+
+    def _add_benign(self, kind: str, found: list[Found]) -> None:
+        count = self._benign.setdefault(kind or "unnamed", Counter())
+        family = self._family(kind)
+        alarms = {one for one in FAMILIES for label, _, _ in found if covers(label, one)}
+        count["texts"] += 1
+        count["flagged"] += family in alarms if family else bool(alarms)
+        self._alarms.update(alarms)
+        self._judge(found, ())
 
     def _family(self, kind: str) -> str:
         return next((family for word, family in KINDS.items() if kind.startswith(word)), "")
 
-    def _add_spans(self, spans: tuple[tuple[int, int, str], ...], found: list[Found]) -> None:
+    def _add_spans(
+        self, kind_of_row: str, spans: tuple[tuple[int, int, str], ...], found: list[Found]
+    ) -> None:
         wanted = []
         for start, end, kind in spans:
-            label = label_for(kind, self._types)
+            label = label_for(kind, self._types) or self._family(kind_of_row)
             if not label:
                 self._unscored[kind] += 1
                 continue
@@ -147,7 +160,8 @@ class Score:
                 for n in range(max(start, first), min(end, last))
             }
             self._found[label] += len(covered) * HALF >= end - start
-        others = [(start, end, "") for start, end, kind in spans if not label_for(kind, self._types)]
+        known = {(start, end) for start, end, _ in wanted}
+        others = [(start, end, "") for start, end, _ in spans if (start, end) not in known]
         self._judge(found, (*wanted, *others))
 
     def _judge(self, found: list[Found], spans: tuple[tuple[int, int, str], ...]) -> None:
@@ -184,8 +198,27 @@ class Score:
             "types": types,
             "kinds": {kind: {**count, "recall": share(count["flagged"], count["texts"])} for kind, count in sorted(self._kinds.items())},
             "benign": {kind: {**count, "rate": share(count["flagged"], count["texts"])} for kind, count in sorted(self._benign.items())},
+            "families": self._families(),
             "not_scored": dict(self._unscored.most_common()),
         }  # fmt: skip
+
+    def _families(self) -> dict[str, dict[str, Any]]:
+        """Whole texts by family: how many of those that hold it were flagged with it, and how many harmless ones."""
+        harmless = sum(count["texts"] for count in self._benign.values())
+        return {
+            family: {
+                "texts": self._sought.get(family, Counter())["texts"],
+                "flagged": self._sought.get(family, Counter())["flagged"],
+                "recall": share(
+                    self._sought.get(family, Counter())["flagged"],
+                    self._sought.get(family, Counter())["texts"],
+                ),
+                "harmless": harmless,
+                "false_alarms": self._alarms[family],
+                "false_positive_rate": share(self._alarms[family], harmless),
+            }
+            for family in FAMILIES
+        }
 
 
 def share(part: int, whole: int) -> float | None:

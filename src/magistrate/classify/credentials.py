@@ -84,7 +84,7 @@ def _kinds(value: str) -> int:
     return sum(bool(re.search(kind, value)) for kind in ("[a-z]", "[A-Z]", "[0-9]", "[^A-Za-z0-9]"))
 
 
-_QUOTED = r"(?P<q>[\"'`])(?P<v>[!#-&(-\[\]-_a-~]{6,128})(?P=q)"
+_QUOTED = r"(?P<q>[\"'`])(?P<v>[!#-&(-_a-~]{6,128})(?P=q)"
 _BARE = r"(?P<w>[A-Za-z0-9!#$%*+./:=?@^_~-]{6,128})(?=[\s\"'`,;&)\]}<>\\]|\Z)"
 _A40 = "aB3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0xY3zA5bC7d"
 

@@ -71,13 +71,11 @@ def test_a_full_file_is_read_into_typed_values(tmp_path: Path) -> None:
 
 def test_the_model_tier_is_switched_with_bare_words(tmp_path: Path) -> None:
     """`on` and `off` are words here, not YAML 1.1 booleans, and unset fields keep their defaults."""
-    config = load(
-        written(tmp_path, LEAST + "inspection: {model_tier: off, thresholds: {threats: 900}}\n"), {}
-    )
-    assert config.inspection.model_tier == "off"
+    config = load(written(tmp_path, LEAST + "inspection: {model_tier: on, thresholds: {threats: 900}}\n"), {})
+    assert config.inspection.model_tier == "on"
     assert config.inspection.thresholds.threats == 900
     assert config.inspection.deadline_ms == 250
-    assert load(written(tmp_path, LEAST), {}).inspection.model_tier == "on"
+    assert load(written(tmp_path, LEAST), {}).inspection.model_tier == "off"
 
 
 def test_relative_paths_stand_on_the_files_directory(tmp_path: Path) -> None:
