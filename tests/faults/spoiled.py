@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from tests.conformance.evidence.go_auditor import Ask
 
-from magistrate.adapters.recorder.rootkey import secret_file
 from magistrate.adapters.recorder.reader import open_evidence
+from magistrate.adapters.recorder.rootkey import secret_file
 from magistrate.evidence.canonical import encode
 from magistrate.evidence.checkpoint import Checkpoint, parse
 from magistrate.evidence.monitor import Memory, look
 from magistrate.evidence.note import Signer, Verifier, open_note
 from magistrate.evidence.tiles import WIDTH, decode_bundle, encode_bundle, entries_path, grow
 from magistrate.evidence.verify import verify_log
+from tests.conformance.evidence.go_auditor import Ask
 
 from .custody import IDS, draft, opened
 

@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.conformance.evidence import go_auditor
 
 from magistrate.evidence.canonical import encode
 from magistrate.evidence.checkpoint import Checkpoint
 from magistrate.evidence.tiles import tile_path
+from tests.conformance.evidence import go_auditor
+from tests.conformance.evidence.go_auditor import Ask
 
 from .custody import draft, opened
 from .spoiled import Spoiled, go, ours, spelt_otherwise, write
@@ -32,11 +33,8 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def judges(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Judge]:
-    found: dict[str, Judge] = {"ours": ours}
-    if go_auditor.available():
-        found["go"] = go(go_auditor.build(tmp_path_factory.mktemp("auditor")))
-    return found
+def judges(go_ask: Ask | None) -> dict[str, Judge]:
+    return {"ours": ours} | ({"go": go(go_ask)} if go_ask else {})
 
 
 @pytest.fixture
@@ -57,9 +55,7 @@ def judged(judges: dict[str, Judge], judge: str, log: Spoiled) -> tuple[str, str
 
 @pytest.mark.parametrize("judge", JUDGES)
 @pytest.mark.parametrize("seen", [False, True])
-def test_an_untouched_copy_is_valid(
-    judges: dict[str, Judge], judge: str, log: Spoiled, seen: bool
-) -> None:
+def test_an_untouched_copy_is_valid(judges: dict[str, Judge], judge: str, log: Spoiled, seen: bool) -> None:
     """Also for somebody who remembers an earlier checkpoint: else no verdict below would mean anything."""
     log.seen = log.middle if seen else b""
     assert judged(judges, judge, log) == ("valid", "" if judge == "go" else "()")
@@ -247,7 +243,9 @@ def in_the_wrong_order(log: Spoiled) -> None:
 
 def a_foreign_cause(log: Spoiled) -> None:
     headers = log.headers()
-    next(header for header in headers if "cause" in header)["cause"] = ["ffffffff-0000-7000-8000-000000000000"]
+    next(header for header in headers if "cause" in header)["cause"] = [
+        "ffffffff-0000-7000-8000-000000000000"
+    ]
     log.rewrite_headers(headers)
 
 
@@ -290,7 +288,7 @@ def from_a_snapshot(log: Spoiled) -> None:
     for header in headers[200:]:
         header["ts"] += 1
         header["prev"] = ""
-    log.rewrite_headers([*headers, ])
+    log.rewrite_headers(headers)
 
 
 @pytest.mark.requirement("A2")

@@ -34,7 +34,9 @@ def build(directory: Path) -> Ask:
         "GOCACHE": str(cache),
         "GOFLAGS": "",
     }
-    subprocess.run([go, "build", "-o", program, *sorted(SOURCE.glob("*.go"))], env=env, check=True, timeout=200)
+    subprocess.run(
+        [go, "build", "-o", program, *sorted(SOURCE.glob("*.go"))], env=env, check=True, timeout=200
+    )
 
     def ask(question: dict[str, Any]) -> dict[str, Any]:
         run = subprocess.run(

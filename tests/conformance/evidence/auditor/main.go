@@ -98,8 +98,8 @@ func open(vkey, checkpoint string) (tlog.Tree, error) {
 	if len(lines) < 4 || lines[0] != verifier.Name() {
 		return tree, fmt.Errorf("another origin")
 	}
-	if tree.N, err = strconv.ParseInt(lines[1], 10, 64); err != nil {
-		return tree, err
+	if tree.N, err = strconv.ParseInt(lines[1], 10, 64); err != nil || strconv.FormatInt(tree.N, 10) != lines[1] {
+		return tree, fmt.Errorf("the size is no number")
 	}
 	root, err := base64.StdEncoding.DecodeString(lines[2])
 	copy(tree.Hash[:], root)
