@@ -74,6 +74,10 @@ soak: .venv/.run ## 200,000 mixed calls, and whether memory stays flat (some min
 requirements: ## write down which promise is shown by which test
 	@$(PYTHON) tools/requirements.py
 
+.PHONY: verifier
+verifier: .venv/.run ## build the verifier alone, as a wheel for auditors, into dist/
+	@cd packages/verify && ../../$(BIN)/python -m hatchling build -t wheel -d ../../dist
+
 .PHONY: faults
 faults: ## write down which fault is thrown at the evidence by which test, and who judges
 	@$(PYTHON) tools/faults.py
