@@ -4,7 +4,7 @@ Bodies are found by walking the heads of their segments, folder by folder, so th
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from magistrate.adapters.fetch import FileObjects
 from magistrate.evidence.attested import Token
@@ -20,6 +20,7 @@ class LogCopy:
         self._root = root
         self.objects = FileObjects(root)
         self._folders: dict[str, dict[tuple[str, str], tuple[Path, int]]] = {}
+        self._open: tuple[Path, BinaryIO] | None = None
 
     def cosigned(self) -> bytes:
         """Return the newest checkpoint with the cosignatures of witnesses; empty if there is none."""
@@ -41,11 +42,24 @@ class LogCopy:
         if place is None:
             return None
         try:
-            with place[0].open("rb") as file:
-                file.seek(place[1])
-                return read_frame(file).ciphertext or None
+            file = self._segment(place[0])
+            file.seek(place[1])
+            return read_frame(file).ciphertext or None
         except (OSError, ValueError):
             return None
+
+    def close(self) -> None:
+        """Let go of the segment that was read last."""
+        if self._open is not None:
+            self._open[1].close()
+            self._open = None
+
+    def _segment(self, path: Path) -> BinaryIO:
+        """Return a segment, open. Records lie in the order they were written, so the last one serves most reads."""
+        if self._open is None or self._open[0] != path:
+            self.close()
+            self._open = (path, path.open("rb"))
+        return self._open[1]
 
     def _scanned(self, folder: str) -> dict[tuple[str, str], tuple[Path, int]]:
         found: dict[tuple[str, str], tuple[Path, int]] = {}

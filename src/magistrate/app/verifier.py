@@ -8,6 +8,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -57,21 +58,21 @@ def run(arguments: Sequence[str]) -> int:
 
 def _log(given: argparse.Namespace) -> int:
     trust = read_policy(given.policy) if given.policy else None
-    copy = LogCopy(given.directory)
-    report = verify_log(
-        copy.objects,
-        _key(given, trust),
-        also=given.also,
-        attested=Attested(
-            trust=trust,
-            authorities=read_authorities(given.tsa_ca),
-            cosigned=copy.cosigned(),
-            tokens=copy.tokens(),
-            now_us=time.time_ns() // 1000,
-            max_age_us=int(given.max_age * 1e6),
-        ),
-        ciphertext=copy.ciphertext if given.bodies else None,
-    )
+    with closing(LogCopy(given.directory)) as copy:
+        report = verify_log(
+            copy.objects,
+            _key(given, trust),
+            also=given.also,
+            attested=Attested(
+                trust=trust,
+                authorities=read_authorities(given.tsa_ca),
+                cosigned=copy.cosigned(),
+                tokens=copy.tokens(),
+                now_us=time.time_ns() // 1000,
+                max_age_us=int(given.max_age * 1e6),
+            ),
+            ciphertext=copy.ciphertext if given.bodies else None,
+        )
     return _tell(report, given, "log")
 
 

@@ -86,7 +86,8 @@ def _summary(header: Header, records: int) -> str:
     rows = [
         ("Decided", f'<strong class="{known}">{_html(effect)}</strong> {_joined(verdict.get("rules"))}'),
         ("When", _html(_when(header.get("ts")))),
-        ("Application", f"{_html(header.get('app'))}, tenant {_html(header.get('tenant'))}"),
+        ("Application", _html(header.get("app")) or "none named"),
+        ("Tenant", _html(header.get("tenant"))),
         (
             "Person",
             f"handle <code>{_html(header.get('subj'))}</code>" if header.get("subj") else "none named",
@@ -197,7 +198,7 @@ def _proofs(files: Mapping[str, bytes]) -> str:
         ("Root hash", f"<code>{checkpoint.root.hex()}</code>"),
         ("Lines under the checkpoint", _html(signers)),
         ("Time-stamps", _joined(stamps) or "none"),
-        ("Policy of witnesses", f"<pre>{_html(_readable(files.get('policy.txt', b'')))}</pre>"),
+        ("Keys and witnesses", f"<details><summary>policy.txt</summary><pre>{_html(_readable(files.get('policy.txt', b'')))}</pre></details>"),
     ]  # fmt: skip
     return f"<h2>Proofs</h2>{_table(rows)}"
 

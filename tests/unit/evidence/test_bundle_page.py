@@ -87,7 +87,7 @@ def test_it_tells_a_call_from_prompt_to_outcome() -> None:
     }
     log.add(log.header("llm.response", "outcome", trace="a" * 32, cause=[intent["eid"]], **outcome))
     text = told(log).text
-    for words in ("allow", "phi-to-certified-only", "phi.diagnosis", "openai-us: deny residency", "ward, tenant clinic", "h-7",
+    for words in ("allow", "phi-to-certified-only", "phi.diagnosis", "openai-us: deny residency", "ward", "clinic", "h-7",
                   "answered", "openai-eu: ok 200", "openai-us: policy says no", "12 in, 34 out", "0.005000 EUR", "decide 0.25, call 12.50",
                   "ab" * 32, "number 0, proven in a tree of 2", "magistrate-verify bundle", "2100-01-01 00:00:00.000"):  # fmt: skip
         assert words in text, words
