@@ -6,14 +6,16 @@ import signal
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from magistrate.adapters.copied import LogCopy
 from magistrate.adapters.recorder.client import RecorderClient
 from magistrate.adapters.recorder.store import SqliteRegister
 from magistrate.adapters.recorder.wal import WalBroken
-from magistrate.evidence.verify import Verdict
+from magistrate.evidence.verify import Verdict, verify_log
 from magistrate.exchange.errors import ConfigurationError, EvidenceUnavailable
 from tests.conformance.evidence.go_auditor import Ask
 
@@ -43,7 +45,9 @@ def test_of_two_who_swap_one_wins(tmp_path: Path) -> None:
 
 @pytest.mark.requirement("A2")
 @pytest.mark.fault(14)
-def test_a_recorder_that_finds_another_signature_stops_for_ever(tmp_path: Path) -> None:
+@pytest.mark.verifier("ours", "go")
+@pytest.mark.timeout(300)
+def test_a_recorder_that_finds_another_signature_stops_for_ever(tmp_path: Path, go_ask: Ask | None) -> None:
     """It lost the race: nothing of its own tree is published, and nothing is tried again."""
     custody = Custody(tmp_path)
     custody.write(custody_draft())
@@ -57,6 +61,16 @@ def test_a_recorder_that_finds_another_signature_stops_for_ever(tmp_path: Path) 
         custody.ledger.seal()
     assert (tmp_path / "evidence" / "checkpoint").read_bytes() == published
     custody.ledger.close(clean=False)
+    vkey = (tmp_path / "evidence" / "log.vkey").read_text()
+    with closing(LogCopy(tmp_path / "evidence")) as copy:
+        assert verify_log(copy.objects, vkey, ciphertext=copy.ciphertext).verdict is Verdict.VALID
+    if go_ask is not None:
+        question = {
+            "Vkey": vkey.strip(),
+            "Checkpoint": published.decode(),
+            "Audit": str(tmp_path / "evidence"),
+        }
+        assert go_ask(question)["Verdict"] == "valid"
 
 
 @pytest.mark.requirement("A1", "A7")
@@ -132,7 +146,11 @@ def test_a_disk_that_takes_a_piece_at_a_time_gets_all_of_it(
 @pytest.mark.requirement("A3")
 @pytest.mark.fault(65)
 @pytest.mark.parametrize(("deadline_s", "in_time"), [(2.0, True), (SLOW_S / 2, False)])
-async def test_on_a_slow_disk_the_deadline_decides(tmp_path: Path, deadline_s: float, in_time: bool) -> None:
+@pytest.mark.verifier("ours", "go")
+@pytest.mark.timeout(300)
+async def test_on_a_slow_disk_the_deadline_decides(
+    tmp_path: Path, go_ask: Ask | None, deadline_s: float, in_time: bool
+) -> None:
     """Each fdatasync takes 50 ms more. Who can wait gets what is durable, nobody gets it sooner; who cannot is told so."""
     child = start(tmp_path, "sync", 0, "slow")
     client = RecorderClient(tmp_path / "r.sock", wid=IDS.record(), deadline_s=deadline_s)
@@ -150,14 +168,16 @@ async def test_on_a_slow_disk_the_deadline_decides(tmp_path: Path, deadline_s: f
     assert took < 6
     await client.close()
     assert stop(child) == 0
-    assert_nothing_lost(tmp_path, receipts)
+    assert_nothing_lost(tmp_path, receipts, go_ask)
 
 
 # --- load
 
 
 @pytest.mark.fault(46)
-async def test_what_does_not_fit_the_queue_is_refused_and_counted(tmp_path: Path) -> None:
+@pytest.mark.verifier("ours", "go")
+@pytest.mark.timeout(300)
+async def test_what_does_not_fit_the_queue_is_refused_and_counted(tmp_path: Path, go_ask: Ask | None) -> None:
     """The recorder stands still: ten wait, forty are refused at once; when it goes on, the ten are there and no other."""
     child = start(tmp_path)
     client = RecorderClient(tmp_path / "r.sock", wid=IDS.record(), deadline_s=20, most_waiting=10)
@@ -172,7 +192,7 @@ async def test_what_does_not_fit_the_queue_is_refused_and_counted(tmp_path: Path
     await client.close()
     assert stop(child) == 0
     assert len(receipts) == 10
-    headers = assert_nothing_lost(tmp_path, receipts)
+    headers = assert_nothing_lost(tmp_path, receipts, go_ask)
     assert sum(header["t"] == "llm.request" for header in headers) == 10
 
 

@@ -147,7 +147,9 @@ async def test_killed_at_random_moments_nothing_acknowledged_is_lost(tmp_path: P
 
 
 @pytest.mark.fault(41)
-async def test_a_failed_sync_is_fatal_and_the_next_start_recovers(tmp_path: Path) -> None:
+@pytest.mark.verifier("ours", "go")
+@pytest.mark.timeout(300)
+async def test_a_failed_sync_is_fatal_and_the_next_start_recovers(tmp_path: Path, go_ask: Ask | None) -> None:
     """After a failed fdatasync a second one would lie, so the process stops with EX_IOERR."""
     child = start(tmp_path, "sync", 6, "eio")
     acknowledged = await hand_over(tmp_path, [draft() for _ in range(64)], deadline_s=1)
@@ -157,11 +159,13 @@ async def test_a_failed_sync_is_fatal_and_the_next_start_recovers(tmp_path: Path
     again = start(tmp_path)
     acknowledged |= await hand_over(tmp_path, [draft()])
     assert stop(again) == 0
-    assert_nothing_lost(tmp_path, acknowledged)
+    assert_nothing_lost(tmp_path, acknowledged, go_ask)
 
 
 @pytest.mark.fault(42)
-async def test_a_full_disk_refuses_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
+@pytest.mark.verifier("ours", "go")
+@pytest.mark.timeout(300)
+async def test_a_full_disk_refuses_and_goes_on_when_there_is_room(tmp_path: Path, go_ask: Ask | None) -> None:
     """The refused records are told so at once; those before and after stand."""
     child = start(tmp_path, "write", 5, "enospc")
     acknowledged: dict[str, Receipt] = {}
@@ -169,7 +173,7 @@ async def test_a_full_disk_refuses_and_goes_on_when_there_is_room(tmp_path: Path
         acknowledged |= await hand_over(tmp_path, [draft() for _ in range(4)])
     assert stop(child) == 0
     assert 36 <= len(acknowledged) <= 48
-    assert_nothing_lost(tmp_path, acknowledged)
+    assert_nothing_lost(tmp_path, acknowledged, go_ask)
 
 
 @pytest.mark.fault(47)

@@ -25,6 +25,9 @@ LAYOUT = b'<meta name="generator" content="magistrate page 1">'
 LONGEST_SHOWN = 200_000
 """Characters of one body; the file beside the page holds the rest."""
 
+MOST_SHOWN = 4_000_000
+"""Bytes of bodies and records together; what comes after them stands in the files alone."""
+
 # What could reorder text on screen, or drive a terminal that the page is copied into, is shown as its number.
 _SHOWN = {
     **{code: f"\\u{code:04x}" for code in (*range(0x20), 0x7F, *range(0x80, 0xA0)) if code not in {9, 10}},
@@ -38,7 +41,8 @@ Header = Mapping[str, Any]
 
 def page(files: Mapping[str, bytes]) -> bytes:
     """Return the page of a bundle's ``files`` (by name; the page itself is not asked). Any bytes will do."""
-    trace = sorted(_trace(files))
+    files = _bounded(files)
+    trace = sorted(_trace(files), key=lambda record: record[0])
     chosen = _header(files.get("record.json", b""))
     calls = [(index, header) for index, header in trace if header.get("phase") == "intent"]
     named = {_text(header.get("eid")) for _, header in calls}
@@ -52,7 +56,7 @@ def page(files: Mapping[str, bytes]) -> bytes:
             notes.append((index, header))
     body = [
         f"<h1>Call <code>{_html(chosen.get('eid'))}</code></h1>",
-        _summary(chosen, len(trace)),
+        _summary(chosen),
         "<h2>From prompt to outcome</h2>",
         "<ol>",
         *(_call(files, index, header, outcomes.get(_text(header.get("eid")), [])) for index, header in calls),
@@ -72,6 +76,17 @@ def page(files: Mapping[str, bytes]) -> bytes:
     return "".join((head, title, middle, "\n".join(body), tail)).encode("utf-8", "replace")
 
 
+def _bounded(files: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    """Return the files that the page has room for: records before bodies, then in the order of their names."""
+    left, kept = MOST_SHOWN, dict[str, bytes]()
+    for name in sorted(files, key=lambda name: (name.startswith("bodies/"), name)):
+        if name.startswith(("trace/", "bodies/")):
+            left -= min(len(files[name]), LONGEST_SHOWN)
+        if left > 0 or not name.startswith(("trace/", "bodies/")):
+            kept[name] = files[name]
+    return kept
+
+
 def _trace(files: Mapping[str, bytes]) -> Iterator[tuple[int, Header]]:
     for name, data in files.items():
         number = name.removeprefix("trace/").removesuffix(".json")
@@ -79,7 +94,7 @@ def _trace(files: Mapping[str, bytes]) -> Iterator[tuple[int, Header]]:
             yield int(number), _header(data)
 
 
-def _summary(header: Header, records: int) -> str:
+def _summary(header: Header) -> str:
     verdict, model = _map(header.get("verdict")), _map(header.get("model"))
     effect = _text(verdict.get("effect")) or "unknown"
     known = effect if effect in {"allow", "deny", "escalate", "indeterminate"} else "unknown"
@@ -94,7 +109,7 @@ def _summary(header: Header, records: int) -> str:
         ),
         ("Model asked for", _html(model.get("name"))),
         ("Policy", _policy(header)),
-        ("Trace", f"<code>{_html(header.get('trace'))}</code>, {records} records here"),
+        ("Trace", f"<code>{_html(header.get('trace'))}</code>"),
     ]
     return _table(rows)
 
@@ -167,7 +182,9 @@ def _bodies(files: Mapping[str, bytes], index: int, header: Header) -> str:
     for meta in map(_map, _list(header.get("body"))):
         part, data = _text(meta.get("part")), files.get(f"bodies/{index}-{_text(meta.get('part'))}")
         if data is None:
-            shown.append(f'<p class="when">{_html(part)}: not in this bundle</p>')
+            shown.append(
+                f'<p class="when">{_html(part)}: not in this bundle, or beyond what a page shows</p>'
+            )
             continue
         text = _readable(data)
         more = f"… ({len(text)} characters; the rest is in bodies/)" if len(text) > LONGEST_SHOWN else ""
@@ -247,7 +264,9 @@ def _readable(data: bytes) -> str:
     """Return a body as text: JSON with its lines, unless it is long or deep; anything else as it is."""
     if len(data) <= LONGEST_SHOWN:
         try:
-            return orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2).decode()
+            text = orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2)
+            if len(text) <= 4 * len(data) + 1000:  # else it is mostly the spaces of its depth
+                return text.decode()
         except (ValueError, TypeError):
             pass  # no JSON, or nested deeper than it may be written
     return data.decode("utf-8", "replace")

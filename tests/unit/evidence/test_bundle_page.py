@@ -185,6 +185,19 @@ def test_any_body_is_shown_or_cut(body: bytes) -> None:
     assert (b"the rest is in bodies/" in document) is (len(body) > 200_000)
 
 
+@pytest.mark.parametrize("body", [b'"' * 199_000, b"[" * 250 + b"1," * 90_000 + b"1" + b"]" * 250])
+def test_a_page_is_bounded_however_many_bodies_there_are(body: bytes) -> None:
+    """Quotes that grow sixfold, and depths that would be mostly spaces."""
+    files = {}
+    for index in range(200):
+        files[f"trace/{index}.json"] = b'{"phase":"intent","body":[{"part":"request"}]}'
+        files[f"bodies/{index}-request"] = body
+    document = page(files)
+    assert len(document) < 26_000_000
+    assert document.count(b"beyond what a page shows") > 150
+    assert document.count(b"<h3>Intent") == 200
+
+
 @pytest.mark.requirement("A9")
 def test_a_page_that_tells_something_else_is_tampered() -> None:
     """The records are genuine and proven; the page says allow where they say deny."""

@@ -232,7 +232,7 @@ func segments(root string) map[string][][]byte {
 			return nil
 		}
 		data, _ := os.ReadFile(path)
-		for len(data) >= 16 && string(data[:4]) == "MSEG" {
+		for len(data) >= 16 && (string(data[:4]) == "MSEG" || string(data[:4]) == "MSEE") {
 			first := int(binary.LittleEndian.Uint16(data[4:]))
 			second := int(binary.LittleEndian.Uint16(data[6:]))
 			length := int(binary.LittleEndian.Uint32(data[8:]))
@@ -240,8 +240,10 @@ func segments(root string) map[string][][]byte {
 			if len(rest) < first+second+length {
 				break
 			}
-			key := string(rest[:first]) + " " + string(rest[first:first+second])
-			found[key] = append(found[key], rest[first+second:first+second+length])
+			if string(data[:4]) == "MSEG" { // MSEE: erased, its bytes are zeros
+				key := string(rest[:first]) + " " + string(rest[first:first+second])
+				found[key] = append(found[key], rest[first+second:first+second+length])
+			}
 			data = rest[first+second+length:]
 		}
 		return nil
