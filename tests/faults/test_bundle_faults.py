@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from magistrate.evidence.bundle import LARGEST_BUNDLE, Exported, verify_bundle, write_bundle
 from magistrate.evidence.canonical import encode
@@ -17,6 +19,7 @@ from magistrate.evidence.proof import LARGEST_PROOF, Proof
 from magistrate.evidence.report import Verdict
 from magistrate.evidence.tiles import prove_inclusion
 from magistrate.evidence.trust import of_witnesses
+from magistrate.evidence.verify import verify_log
 from tests.published import SIGNER, Published
 
 
@@ -44,6 +47,18 @@ def packed(members: dict[str, bytes], *, twice: str = "") -> bytes:
             with pytest.warns(UserWarning, match="Duplicate"):
                 archive.writestr(twice, members[twice])
     return out.getvalue()
+
+
+def long_log() -> Published:
+    """Three hundred records, sealed once: a full tile, partial ones, and a level above."""
+    log = Published(cosigner=None)
+    for number in range(150):
+        log.call(f"{number:032x}")
+    log.seal()
+    return log
+
+
+LOG = long_log()
 
 
 def members(bundle: bytes) -> dict[str, bytes]:
@@ -171,3 +186,41 @@ def test_the_script_takes_its_key_from_the_command_line_only(tmp_path: Path, too
         command = [tool, "verify.mjs", "record.tlog-proof", "record.json", *key]
         run = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, timeout=30)
         assert run.returncode == status
+
+
+GOOD = good()
+
+
+@pytest.mark.requirement("A2", "A9")
+@pytest.mark.fault(61, 63)
+@settings(max_examples=300)
+@given(
+    st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), max_size=6),
+    st.integers(0, len(GOOD)),
+)
+def test_any_bytes_are_a_bundle_with_a_verdict(changes: list[tuple[int, int]], length: int) -> None:
+    """Bytes changed anywhere in a good one, or its end cut off: a report, never an exception."""
+    spoiled = bytearray(GOOD)
+    for at, value in changes:
+        spoiled[at] = value
+    for data in (bytes(spoiled), bytes(spoiled[:length])):
+        assert verify_bundle(data, SIGNER.vkey).verdict in set(Verdict)
+
+
+@pytest.mark.requirement("A2")
+@pytest.mark.fault(1, 3, 16, 18)
+@settings(max_examples=300)
+@given(st.data())
+def test_any_bit_flipped_in_any_file_of_a_log_is_found(data: st.DataObject) -> None:
+    """And any file cut short anywhere: records, tiles of every level, full or partial."""
+    path = data.draw(st.sampled_from(sorted(name for name in LOG.files if name != "checkpoint")))
+    kept = LOG.files[path]
+    at = data.draw(st.integers(0, len(kept) * 8 - 1))
+    flipped = bytearray(kept)
+    flipped[at // 8] ^= 1 << at % 8
+    for spoiled in (bytes(flipped), kept[: at // 8]):
+        LOG.files[path] = spoiled
+        try:
+            assert verify_log(LOG, SIGNER.vkey).verdict is Verdict.TAMPERED
+        finally:
+            LOG.files[path] = kept

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from magistrate.adapters.recorder.ledger import Ledger
 from magistrate.evidence.canonical import encode
 from magistrate.evidence.checkpoint import Checkpoint
+from magistrate.evidence.note import Signer
 from magistrate.evidence.tiles import tile_path
 from tests.conformance.evidence import go_auditor
 from tests.conformance.evidence.go_auditor import Ask
@@ -322,6 +324,40 @@ def test_what_the_operator_signs_anew_is_found_by_both(
     spoil(log)
     found, why = judged(judges, judge, log)
     assert found == verdict, why
+
+
+@pytest.mark.requirement("A2")
+@pytest.mark.fault(59)
+@pytest.mark.verifier("ours", "go")
+@pytest.mark.tool("go")
+def test_after_a_change_of_keys_the_step_verifies_with_both_and_the_rest_with_the_new_one(
+    tmp_path: Path, go_ask: Ask | None
+) -> None:
+    """Go knows nothing of successions: it is shown the step, signed by both keys, and then the log that continues it."""
+    if go_ask is None:
+        pytest.skip(f"Go's sumdb packages are not on this machine: {go_auditor.PACKAGES}")
+    with opened(tmp_path) as custody:
+        custody.write(draft())
+        settings = custody.settings
+    root = tmp_path / "evidence"
+    old = (root / "log.vkey").read_text().strip()
+    ledger = Ledger(settings)
+    new = ledger.rotate_keys().signer.vkey
+    ledger.close(clean=True)
+    with opened(tmp_path) as custody:
+        custody.write(draft())
+        assert custody.verified().verdict.value == "valid"
+    step, now = (root / "keys" / "1").read_text(), (root / "checkpoint").read_text()
+    stranger = Signer(new.partition("+")[0], bytes(32)).vkey
+    for vkey, note, seen, verdict in (
+        (old, step, "", "valid"),
+        (new, step, "", "valid"),
+        (new, now, step, "valid"),
+        (old, now, "", "tampered"),
+        (stranger, now, "", "tampered"),
+    ):
+        answer = go_ask({"Vkey": vkey, "Checkpoint": note, "Audit": str(root), "Seen": seen})
+        assert answer["Verdict"] == verdict, answer["Why"]
 
 
 # --- what never gets in
