@@ -20,7 +20,8 @@ from magistrate.evidence.proof import ProofError
 from magistrate.evidence.proof import parse as parse_proof
 
 LAYOUT = b'<meta name="generator" content="magistrate page 1">'
-"""Two pages of one layout, of the same files, are the same bytes."""
+"""Two pages of one layout, of the same files, are the same bytes: whoever changes what a page says or how counts this up, here
+and in page.html, or the bundles of yesterday are called forged."""
 
 LONGEST_SHOWN = 200_000
 """Characters of one body; the file beside the page holds the rest."""

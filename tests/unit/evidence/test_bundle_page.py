@@ -1,5 +1,6 @@
 """The page in a bundle shows a call to people, and nothing that a record or a body says becomes anything but text."""
 
+import hashlib
 from html.parser import HTMLParser
 from typing import Any
 
@@ -12,8 +13,9 @@ from tests.published import SIGNER, Published
 
 from magistrate.evidence.bundle import Exported, verify_bundle, write_bundle
 from magistrate.evidence.canonical import encode
+from magistrate.evidence.checkpoint import Checkpoint
 from magistrate.evidence.note import Verifier
-from magistrate.evidence.page import page
+from magistrate.evidence.page import LAYOUT, page
 from magistrate.evidence.proof import Proof
 from magistrate.evidence.report import Verdict
 from magistrate.evidence.tiles import prove_inclusion
@@ -216,3 +218,33 @@ def test_a_page_that_tells_something_else_is_tampered() -> None:
     assert "do not rely on it" in report.remarks[0].what
     without = {name: data for name, data in files.items() if name != "index.html"}
     assert verify_bundle(packed(without), SIGNER.vkey).remarks == ()
+
+
+def test_one_layout_is_one_page() -> None:
+    """A verifier calls another page of its own layout a forgery, so whoever changes the page counts `LAYOUT` up, here and in page.html."""
+    header = {
+        "eid": "e", "phase": "intent", "t": "llm.request", "ts": 4_102_444_800_000_001, "app": "ward", "tenant": "clinic", "subj": "h",
+        "trace": "t", "verdict": {"effect": "deny", "rules": ["r"], "code": "c"}, "labels": ["pii"], "policy": {"bundle": "b", "mode": "enforce"},
+        "endpoints": [{"id": "x", "effect": "deny", "rules": ["r"]}], "route": {"dialect": "d", "operation": "chat"}, "model": {"name": "m"},
+        "detectors": {"a": "1"}, "cause": [], "body": [{"part": "request"}, {"part": "judgement"}],
+    }  # fmt: skip
+    ends = header | {
+        "eid": "o", "phase": "outcome", "cause": ["e"], "outcome": {"ending": "refused", "status": 403, "code": "c", "rules": ["r"], "detail": "why"},
+        "attempts": [{"id": "x", "result": "ok", "status": 200}], "eligibility": [{"id": "y", "ok": False, "why": "no"}], "body": [],
+        "usage": {"in": 1, "out": 2, "cost_nano": 3, "currency": "EUR", "prices": "p"}, "rewritten": {"pii": 2}, "steps_us": [["read", 12]],
+    }  # fmt: skip
+    files = {
+        "record.json": orjson.dumps(header),
+        "trace/0.json": orjson.dumps(header),
+        "trace/1.json": orjson.dumps(ends),
+        "trace/2.json": orjson.dumps({"t": "access.read", "phase": "note", "ts": 0}),
+        "bodies/0-request": b'{"a":"<"}',
+        "policy.txt": b"quorum none\n",
+        "record.tlog-proof": Proof(
+            0, (bytes(32),), SIGNER.sign(Checkpoint("o", 2, bytes(32)).text())
+        ).encode(),
+        "checkpoint.tsr": b"x",
+    }
+    document = page(files)
+    assert LAYOUT in document
+    assert (LAYOUT[-3:-2], hashlib.sha256(document).hexdigest()[:16]) == (b"1", "5b84abad3ea22cac")
