@@ -84,6 +84,14 @@ requirements: ## write down which promise is shown by which test
 labels: .venv/.run ## write docs/labels.md from the taxonomy
 	@$(BIN)/python tools/labels.py
 
+.PHONY: verifier
+verifier: .venv/.run ## build the verifier alone, as a wheel for auditors, into dist/
+	@cd packages/verify && ../../$(BIN)/python -m hatchling build -t wheel -d ../../dist
+
+.PHONY: faults
+faults: ## write down which fault is thrown at the evidence by which test, and who judges
+	@$(PYTHON) tools/faults.py
+
 .PHONY: clients
 clients: ## install the coding agents that the end-to-end tests drive, into .tools/
 	@tools/install-clients

@@ -1,7 +1,8 @@
 """A recorder in a process of its own, on a disk that can be told to fail.
 
 ``python -m tests.faults.harness DIR OPERATION NUMBER MODE`` runs one; ``MODE`` is what happens at the ``NUMBER``-th
-``OPERATION`` (write, sync, rename): ``lost`` (killed before it), ``kept`` (killed right after it), ``eio``, ``enospc``.
+``OPERATION`` (write, sync, rename): ``lost`` (killed before it), ``kept`` (killed right after it), ``torn`` (killed when
+half of it was written), ``eio``, ``enospc``. ``slow``: every one takes 50 ms longer.
 """
 
 import errno
@@ -9,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from magistrate.adapters.recorder.disk import Disk
@@ -18,6 +20,7 @@ from magistrate.app.processes import announce
 from magistrate.exchange.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[2]
+SLOW_S = 0.05
 
 
 class FaultyDisk(Disk):
@@ -27,6 +30,9 @@ class FaultyDisk(Disk):
         self._operation, self._left, self._mode = operation, number, mode
 
     def write(self, descriptor: int, data: bytes) -> None:
+        if self._mode == "torn" and self._left == 1:
+            super().write(descriptor, data[: len(data) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
         self._around("write", lambda: super(FaultyDisk, self).write(descriptor, data))
 
     def sync(self, descriptor: int) -> None:
@@ -40,6 +46,8 @@ class FaultyDisk(Disk):
             work()  # type: ignore[operator]
             return
         self._left -= 1
+        if self._mode == "slow":
+            time.sleep(SLOW_S)
         if self._left == 0:
             if self._mode == "lost":
                 os.kill(os.getpid(), signal.SIGKILL)

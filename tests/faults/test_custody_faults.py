@@ -78,6 +78,7 @@ def released(custody: Custody, hold: str) -> None:
 # --- holds
 
 
+@pytest.mark.fault(53)
 @pytest.mark.requirement("A4")
 def test_an_erasure_under_hold_is_deferred_on_record_and_done_after_the_release(tmp_path: Path) -> None:
     """The person's keys stand as long as the hold does, also over a restart."""
@@ -275,6 +276,7 @@ def test_a_pruning_before_its_time_is_tampering(tmp_path: Path) -> None:
     assert "before its retention had ended" in report.findings[0].what
 
 
+@pytest.mark.fault(54)
 @pytest.mark.requirement("A4")
 def test_a_shortened_retention_is_refused_and_on_record(tmp_path: Path) -> None:
     """The longer one stays in force, start after start; a longer one still is taken."""
@@ -319,6 +321,7 @@ def test_a_class_that_nobody_configured_is_refused_with_its_draft(tmp_path: Path
 # --- the log under attack (the verifier judges)
 
 
+@pytest.mark.fault(4)
 @pytest.mark.requirement("A2")
 def test_two_bodies_of_equal_length_cannot_change_places(tmp_path: Path) -> None:
     """Each record names the hash of its own ciphertext."""
@@ -343,6 +346,7 @@ def test_two_bodies_of_equal_length_cannot_change_places(tmp_path: Path) -> None
     assert sum("not the recorded one" in problem.what for problem in report.findings) == 2
 
 
+@pytest.mark.fault(47)
 @pytest.mark.requirement("A1")
 def test_a_replayed_event_stands_once_whoever_replays_it(tmp_path: Path) -> None:
     """The second gateway is told the first one's place."""
@@ -354,6 +358,7 @@ def test_a_replayed_event_stands_once_whoever_replays_it(tmp_path: Path) -> None
         assert custody.verified().verdict is Verdict.VALID
 
 
+@pytest.mark.fault(48)
 @pytest.mark.requirement("A2")
 def test_a_gap_in_a_writer_s_sequence_is_tampering(tmp_path: Path) -> None:
     """Even when the recorder itself signs it: a record that is missing is missing."""
@@ -366,6 +371,7 @@ def test_a_gap_in_a_writer_s_sequence_is_tampering(tmp_path: Path) -> None:
     assert "from 1 to 6" in report.findings[0].what
 
 
+@pytest.mark.fault(45)
 @pytest.mark.requirement("A1")
 async def test_a_call_that_the_recorder_died_on_is_named_by_the_recovery(tmp_path: Path) -> None:
     """SIGKILL between intent and outcome: the next start says which calls never ended."""
@@ -387,6 +393,7 @@ async def test_a_call_that_the_recorder_died_on_is_named_by_the_recovery(tmp_pat
         assert (report.verdict, report.open_calls) == (Verdict.VALID, 0)
 
 
+@pytest.mark.fault(45)
 def test_every_open_call_is_named_however_many_there_are(tmp_path: Path) -> None:
     """In as many records as it takes, once."""
     custody = Custody(tmp_path)
@@ -487,6 +494,7 @@ def test_an_order_is_taken_from_whom_it_may_come_and_never_from_a_writer() -> No
         theirs.close()
 
 
+@pytest.mark.fault(49)
 @pytest.mark.requirement("A6")
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
 async def test_another_user_may_write_when_named_and_may_never_order(tmp_path: Path) -> None:

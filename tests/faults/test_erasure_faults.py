@@ -94,6 +94,7 @@ def test_erasing_twice_is_harmless_and_a_stranger_is_told_as_such(tmp_path: Path
         assert custody.verified().verdict is Verdict.VALID
 
 
+@pytest.mark.fault(52)
 @pytest.mark.requirement("A10")
 def test_an_erased_body_opens_from_no_store_cache_or_older_vault(tmp_path: Path) -> None:
     """The file of keys is scanned page by page, and a copy from before the new root key is a locked box."""
@@ -138,6 +139,7 @@ def test_an_erased_body_opens_from_no_store_cache_or_older_vault(tmp_path: Path)
         ]
 
 
+@pytest.mark.fault(57)
 @pytest.mark.requirement("A10")
 def test_a_short_prompt_cannot_be_guessed_from_what_remains(tmp_path: Path) -> None:
     """Before, with the salt, a guess is confirmed; after, the salt is nowhere and no guess can be."""
@@ -160,6 +162,7 @@ def test_a_short_prompt_cannot_be_guessed_from_what_remains(tmp_path: Path) -> N
         assert not any(commitment(guess, span) == committed for guess in (b"yes", b"no") for span in spans)
 
 
+@pytest.mark.fault(58)
 @pytest.mark.requirement("A6", "A10")
 def test_no_file_holds_a_person_s_name_before_or_after(tmp_path: Path) -> None:
     """Log, index, vault and holds are scanned, for the name and for what was said about it."""
@@ -276,6 +279,7 @@ def test_a_binding_class_outlives_a_request_and_says_so(tmp_path: Path) -> None:
         assert custody.verified().verdict is Verdict.VALID
 
 
+@pytest.mark.fault(54)
 @pytest.mark.requirement("A4")
 def test_an_administrator_cannot_unbind_a_class(tmp_path: Path) -> None:
     """What a start was once told to keep is kept, whatever later starts are told; the attempt is on record."""
@@ -304,6 +308,7 @@ def test_a_body_missing_without_an_order_is_told_from_an_erased_one(tmp_path: Pa
 # --- keys
 
 
+@pytest.mark.fault(60)
 @pytest.mark.requirement("A6", "A10")
 def test_one_tenant_s_keys_never_open_another_s_bodies(tmp_path: Path) -> None:
     """Not by asking the vault for them, and not by trying them."""
@@ -385,6 +390,7 @@ def two_key_ciphertext(first: bytes, second: bytes, nonce: bytes, blocks: int) -
     return nonce + b"".join(block.to_bytes(16) for block in free) + tag.to_bytes(16)
 
 
+@pytest.mark.fault(55)
 @pytest.mark.requirement("A2", "A10")
 def test_a_ciphertext_made_for_two_keys_is_refused_by_the_commitment() -> None:
     """AES-GCM accepts it under both; the record commits to one text, so at most that one is ever shown."""
@@ -428,6 +434,7 @@ def test_a_ciphertext_made_for_two_keys_is_refused_by_the_commitment() -> None:
 PLACE = st.tuples(st.uuids().map(str), st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}", fullmatch=True))
 
 
+@pytest.mark.fault(56)
 @pytest.mark.requirement("A2", "A10")
 @given(st.lists(PLACE, min_size=2, max_size=20, unique=True))
 def test_no_two_places_share_a_key_even_when_randomness_stands_still(places: list[tuple[str, str]]) -> None:
@@ -437,6 +444,7 @@ def test_no_two_places_share_a_key_even_when_randomness_stands_still(places: lis
     assert len({_body_key(key, log, *places[0]) for log in (LOG, "other.example/log")}) == 2
 
 
+@pytest.mark.fault(56)
 @pytest.mark.requirement("A10")
 def test_no_two_wrappings_share_a_key_even_when_randomness_stands_still(
     monkeypatch: pytest.MonkeyPatch,
@@ -450,6 +458,7 @@ def test_no_two_wrappings_share_a_key_even_when_randomness_stands_still(
         vault_module._unwrap(b"k" * 32, one, "key\0b")
 
 
+@pytest.mark.fault(56)
 @pytest.mark.requirement("A1")
 def test_a_draft_handed_over_again_after_a_crash_is_not_sealed_anew(tmp_path: Path) -> None:
     """The id is in the log, so its place, and with it its key, is never used a second time."""

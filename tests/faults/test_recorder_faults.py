@@ -19,6 +19,7 @@ from magistrate.evidence.note import Verifier
 from magistrate.evidence.tiles import root_of
 from magistrate.evidence.verify import Verdict, verify_log
 from magistrate.exchange.errors import EvidenceUnavailable
+from tests.conformance.evidence.go_auditor import Ask
 
 from .harness import start, stop
 
@@ -71,8 +72,10 @@ def records(directory: Path) -> tuple[EvidenceReader, list[dict[str, object]]]:
     return reader, [orjson.loads(reader.header(index)) for index in range(checkpoint.size)]
 
 
-def assert_nothing_lost(directory: Path, acknowledged: dict[str, Receipt]) -> list[dict[str, object]]:
-    """Every acknowledged record stands at its index, once, and its body opens."""
+def assert_nothing_lost(
+    directory: Path, acknowledged: dict[str, Receipt], go_ask: Ask | None = None
+) -> list[dict[str, object]]:
+    """Every acknowledged record stands at its index, once, and its body opens; the other judge agrees, if he is asked."""
     reader, headers = records(directory)
     report = verify_log(reader.objects, reader.vkey, ciphertext=reader.ciphertext)
     assert report.verdict is Verdict.VALID, report.findings
@@ -82,6 +85,13 @@ def assert_nothing_lost(directory: Path, acknowledged: dict[str, Receipt]) -> li
         assert ids[receipt.index] == eid
         assert reader.bodies(headers[receipt.index])["request"] == b"hello"
     reader.close()
+    if go_ask is not None:
+        root = directory / "evidence"
+        note = (root / "checkpoint").read_text()
+        answer = go_ask(
+            {"Vkey": (root / "log.vkey").read_text().strip(), "Checkpoint": note, "Audit": str(root)}
+        )
+        assert (answer["Verdict"], answer["Size"]) == ("valid", len(headers)), answer["Why"]
     return headers
 
 
@@ -89,14 +99,17 @@ FAULTS = [
     (operation, number, mode)
     for operation, numbers in (("write", (2, 4, 7)), ("sync", (2, 3, 6)), ("rename", (2, 3, 5)))
     for number in numbers
-    for mode in ("lost", "kept")
+    for mode in (("lost", "kept", "torn") if operation == "write" else ("lost", "kept"))
 ]
 
 
 @pytest.mark.requirement("A1", "A7")
+@pytest.mark.fault(39, 40, 43)
+@pytest.mark.verifier("ours", "go")
+@pytest.mark.timeout(300)  # because a cold Go cache builds the standard library
 @pytest.mark.parametrize(("operation", "number", "mode"), FAULTS)
 async def test_killed_at_any_write_nothing_acknowledged_is_lost(
-    tmp_path: Path, operation: str, number: int, mode: str
+    tmp_path: Path, go_ask: Ask | None, operation: str, number: int, mode: str
 ) -> None:
     """The process dies at one disk operation, under load; the next start recovers and goes on."""
     child = start(tmp_path, operation, number, mode)
@@ -109,12 +122,13 @@ async def test_killed_at_any_write_nothing_acknowledged_is_lost(
     again = start(tmp_path)
     acknowledged |= await hand_over(tmp_path, [draft() for _ in range(16)])
     assert stop(again) == 0
-    headers = assert_nothing_lost(tmp_path, acknowledged)
+    headers = assert_nothing_lost(tmp_path, acknowledged, go_ask)
     assert len(acknowledged) >= 16
     assert any(header["t"] in {"recovery", "shard.open"} for header in headers)
 
 
 @pytest.mark.requirement("A1")
+@pytest.mark.fault(39)
 async def test_killed_at_random_moments_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
     """Six lives of one log, each ended by SIGKILL under load."""
     acknowledged: dict[str, Receipt] = {}
@@ -132,7 +146,10 @@ async def test_killed_at_random_moments_nothing_acknowledged_is_lost(tmp_path: P
     assert sum(header["t"] == "recovery" for header in headers) >= 5
 
 
-async def test_a_failed_sync_is_fatal_and_the_next_start_recovers(tmp_path: Path) -> None:
+@pytest.mark.fault(41)
+@pytest.mark.verifier("ours", "go")
+@pytest.mark.timeout(300)
+async def test_a_failed_sync_is_fatal_and_the_next_start_recovers(tmp_path: Path, go_ask: Ask | None) -> None:
     """After a failed fdatasync a second one would lie, so the process stops with EX_IOERR."""
     child = start(tmp_path, "sync", 6, "eio")
     acknowledged = await hand_over(tmp_path, [draft() for _ in range(64)], deadline_s=1)
@@ -142,10 +159,13 @@ async def test_a_failed_sync_is_fatal_and_the_next_start_recovers(tmp_path: Path
     again = start(tmp_path)
     acknowledged |= await hand_over(tmp_path, [draft()])
     assert stop(again) == 0
-    assert_nothing_lost(tmp_path, acknowledged)
+    assert_nothing_lost(tmp_path, acknowledged, go_ask)
 
 
-async def test_a_full_disk_refuses_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
+@pytest.mark.fault(42)
+@pytest.mark.verifier("ours", "go")
+@pytest.mark.timeout(300)
+async def test_a_full_disk_refuses_and_goes_on_when_there_is_room(tmp_path: Path, go_ask: Ask | None) -> None:
     """The refused records are told so at once; those before and after stand."""
     child = start(tmp_path, "write", 5, "enospc")
     acknowledged: dict[str, Receipt] = {}
@@ -153,9 +173,10 @@ async def test_a_full_disk_refuses_and_goes_on_when_there_is_room(tmp_path: Path
         acknowledged |= await hand_over(tmp_path, [draft() for _ in range(4)])
     assert stop(child) == 0
     assert 36 <= len(acknowledged) <= 48
-    assert_nothing_lost(tmp_path, acknowledged)
+    assert_nothing_lost(tmp_path, acknowledged, go_ask)
 
 
+@pytest.mark.fault(47)
 async def test_a_record_handed_over_twice_stands_once(tmp_path: Path) -> None:
     """The id is the key: a gateway that is not sure may hand over again."""
     child = start(tmp_path)
@@ -200,6 +221,7 @@ async def test_a_recorder_that_does_not_answer_is_told_so_in_time(tmp_path: Path
     assert stop(child) == 0
 
 
+@pytest.mark.fault(14)
 async def test_two_recorders_never_share_a_log(tmp_path: Path) -> None:
     """The second one does not start."""
     first = start(tmp_path)
@@ -210,6 +232,7 @@ async def test_two_recorders_never_share_a_log(tmp_path: Path) -> None:
     assert stop(first) == 0
 
 
+@pytest.mark.fault(13)
 async def test_a_log_restored_from_an_old_copy_is_refused(tmp_path: Path) -> None:
     """The register knows a larger tree than the disk: going on would fork the log."""
     child = start(tmp_path)
@@ -231,6 +254,7 @@ async def test_a_log_restored_from_an_old_copy_is_refused(tmp_path: Path) -> Non
     assert b"rolled back" in errors or b"cannot be read" in errors
 
 
+@pytest.mark.fault(44)
 async def test_a_removed_index_is_rebuilt_the_same(tmp_path: Path) -> None:
     """The index is derived: nothing depends on its survival."""
     child = start(tmp_path)
@@ -251,6 +275,7 @@ async def test_a_removed_index_is_rebuilt_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.requirement("A6")
+@pytest.mark.fault(58)
 async def test_no_name_stands_in_clear_in_log_index_or_vault(tmp_path: Path) -> None:
     """Headers can never be deleted, so nobody's name may stand in them."""
     child = start(tmp_path)

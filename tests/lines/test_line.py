@@ -324,6 +324,7 @@ async def test_an_unreadable_key_store_admits_nobody() -> None:
     assert world.evidence.phases == ["intent", "outcome"]
 
 
+@pytest.mark.fault(37)
 async def test_a_clock_that_jumps_back_neither_stops_nor_confuses_a_call() -> None:
     """Wall time is recorded as seen; durations come from the monotonic clock."""
     world = World(answering())

@@ -129,6 +129,7 @@ def test_a_bundle_of_entries_comes_back_as_it_was(entries: list[bytes]) -> None:
     assert decode_bundle(encode_bundle(entries)) == entries
 
 
+@pytest.mark.fault(18, 63)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_bundle_or_refused(data: bytes) -> None:
     """What is read spells the same bytes again; nothing else is raised than ValueError."""
@@ -176,6 +177,7 @@ ANYTHING = st.recursive(
 )
 
 
+@pytest.mark.fault(8, 63)
 @given(st.dictionaries(st.text(max_size=3), ANYTHING, max_size=4))
 def test_anything_else_is_refused_with_its_place(header: dict[str, Any]) -> None:
     """A header is encoded as JCS spells it, or refused as ValueError: never as something in between."""
@@ -187,6 +189,7 @@ def test_anything_else_is_refused_with_its_place(header: dict[str, Any]) -> None
     assert "`" in problem if problem else data == rfc8785.dumps(header)
 
 
+@pytest.mark.fault(63)
 @given(st.binary(max_size=60) | st.text(max_size=40).map(str.encode))
 def test_bytes_that_are_no_header_are_refused(data: bytes) -> None:
     """Decoding accepts exactly what encoding produces."""
@@ -197,6 +200,7 @@ def test_bytes_that_are_no_header_are_refused(data: bytes) -> None:
     assert encode(header) == data
 
 
+@pytest.mark.fault(63)
 @given(st.binary(max_size=400), st.binary(max_size=80))
 def test_notes_proofs_and_checkpoints_fail_as_themselves(noise: bytes, more: bytes) -> None:
     """Whatever the bytes: NoteError or ProofError, and never a signature that is none."""
@@ -266,6 +270,7 @@ def test_a_sealed_body_opens_to_itself_or_not_at_all(
             open_sealed(ciphertext, meta, key=one_key, log=log, eid=one_eid)
 
 
+@pytest.mark.fault(40)
 @given(
     st.lists(st.tuples(st.text(max_size=40), st.text(max_size=9), st.binary(max_size=60)), max_size=6),
     st.data(),

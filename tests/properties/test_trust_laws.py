@@ -73,6 +73,7 @@ def test_a_policy_is_read_as_it_was_written(policy: Trust) -> None:
     assert (again.groups, again.quorum) == (policy.groups, policy.quorum)
 
 
+@pytest.mark.fault(63)
 @given(st.text(max_size=200) | st.lists(st.sampled_from(
     ["log", "witness", "group", "quorum", "none", "a", "b", "1", "any", "\n", "#x\n", LOG.vkey, WITNESSES[0].vkey]
 ), max_size=12).map(" ".join))  # fmt: skip
@@ -85,6 +86,7 @@ def test_any_text_is_a_policy_or_refused(text: str) -> None:
     assert policy.quorum == "none" or policy.quorum in {**policy.witnesses, **policy.groups}
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -184,6 +186,7 @@ TestTwoFacedLog = pytest.mark.requirement("A2")(TwoFacedLog.TestCase)
 TestTwoFacedLog.settings = settings(max_examples=20, stateful_step_count=20, deadline=None)
 
 
+@pytest.mark.fault(63)
 @given(st.binary(max_size=300))
 def test_no_bytes_upset_a_policy(noise: bytes) -> None:
     """A note that is none is an error of its own."""

@@ -45,6 +45,7 @@ STEP = (
 )
 
 
+@pytest.mark.fault(40)
 @given(st.lists(STEP, max_size=40))
 def test_what_was_made_durable_is_read_back_and_nothing_else(steps: list[tuple[str, object]]) -> None:
     """A reused file's old groups are never taken for new ones, and a torn group for none."""

@@ -6,10 +6,10 @@ from pathlib import Path
 from magistrate.adapters.recorder.attesting import Plan, read_standings
 from magistrate.adapters.telemetry.exposition import Gauge, render
 from magistrate.app.settings import EvidenceSetting
+from magistrate.app.verifying import read_authorities
 from magistrate.evidence.note import Verifier
 from magistrate.evidence.timestamp import Authority
 from magistrate.evidence.trust import Trust, of_witnesses
-from magistrate.evidence.trust import parse as parse_policy
 from magistrate.exchange.errors import ConfigurationError
 
 Note = Callable[[str, str], None]
@@ -64,33 +64,6 @@ def configured_trust(evidence: EvidenceSetting, vkeys: Sequence[str]) -> Trust |
         return None
     logs = [Verifier(vkey) for vkey in vkeys]
     return of_witnesses(logs, [(one.url, Verifier(one.vkey)) for one in evidence.witness], evidence.quorum)
-
-
-def read_policy(path: Path) -> Trust:
-    """Return the trust policy (C2SP tlog-policy) in a file.
-
-    Raises:
-        ConfigurationError: it cannot be read, or is malformed.
-    """
-    try:
-        return parse_policy(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(str(error), str(path)) from None
-
-
-def read_authorities(paths: Sequence[Path]) -> list[Authority]:
-    """Return the authorities whose certificates are in files.
-
-    Raises:
-        ConfigurationError: one cannot be read, or holds no root.
-    """
-    found = []
-    for path in paths:
-        try:
-            found.append(Authority(path.read_bytes()))
-        except (OSError, ValueError) as error:
-            raise ConfigurationError(str(error), str(path)) from None
-    return found
 
 
 def vouching_metrics(root: Path) -> bytes:

@@ -7,6 +7,7 @@
 or the log's own with its ML-DSA-44 key.
 *Trust*: which witnesses make a quorum; *Stamp*: an authority's word that a checkpoint existed at a time (RFC 3161).
 *Proof*: inclusion of a record in a checkpoint, or consistency of two checkpoints.
+*Bundle*: a call and its trace in one file; *Page*: what it tells people, made of the bundle's other files alone.
 *Verification*: re-deriving every byte from what is on disk, trusting only the keys one is given. *Monitor*: looking again
 now and then, and noticing that a log is no longer the one it was.
 

@@ -20,9 +20,10 @@ from magistrate.evidence.attested import text_of
 from magistrate.evidence.canonical import decode
 from magistrate.evidence.links import Custody, Noted
 from magistrate.evidence.note import NoteError, Verifier
+from magistrate.evidence.page import LAYOUT, page
 from magistrate.evidence.proof import Proof, ProofError, check, parse
 from magistrate.evidence.record import check_shape
-from magistrate.evidence.report import Report, worst
+from magistrate.evidence.report import Report, Verdict, worst
 from magistrate.evidence.seal import SALT_BYTES, opens
 from magistrate.evidence.timestamp import Authority, Forged, StampError, first_to_hold
 from magistrate.evidence.trust import Trust
@@ -32,7 +33,8 @@ LARGEST_MEMBER = 128 * 1024 * 1024
 LARGEST_WHOLE = 512 * 1024 * 1024
 MOST_MEMBERS = 20_000
 _NAME = re.compile(r"(?:record\.(?:json|tlog-proof)|trace/[0-9]{1,16}\.(?:json|tlog-proof)|(?:bodies|salts)/[0-9]{1,16}-[a-z0-9][a-z0-9._-]{0,63}"
-                   r"|checkpoint(?:\.[1-9])?\.tsr|policy\.txt|READ-ME\.txt|verify\.mjs)")  # fmt: skip
+                   r"|checkpoint(?:\.[1-9])?\.tsr|policy\.txt|READ-ME\.txt|verify\.mjs|index\.html)")  # fmt: skip
+PAGE = "index.html"
 _COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _ENCRYPTED = 0x1
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -69,6 +71,7 @@ def write_bundle(call: int, records: Sequence[Exported], policy: str, stamps: Se
         for part, (content, salt) in record.bodies.items():
             files[f"bodies/{index}-{part}"] = content
             files[f"salts/{index}-{part}"] = salt
+    files[PAGE] = page(files)
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(files):
@@ -105,6 +108,7 @@ def verify_bundle(
     headers = _check_records(files, verifier, noted)
     bodies = _check_bodies(files, headers, noted)
     _check_custody(files, headers, noted)
+    _check_page(files, noted)
     checkpoint = _checkpoint(files)
     stamps = _check_stamps(files, checkpoint, authorities, noted)
     cosigned = _check_witnesses(checkpoint, trust, noted) if trust else {}
@@ -191,6 +195,19 @@ def _check_custody(files: Mapping[str, bytes], headers: Mapping[int, dict[str, A
         noted.undecidable(
             place,
             f"the outcome of `{eid}` is not here: the call was under way, never ended, or it was left out",
+        )
+
+
+def _check_page(files: Mapping[str, bytes], noted: Noted) -> None:
+    """Make the page again from what was verified: nobody may read on it what no record says."""
+    found = files.get(PAGE)
+    if found is None or worst(noted.problems) is Verdict.TAMPERED or found == page(files):
+        return  # a page of records that are not proven is not worth making
+    if LAYOUT in found[:1000]:
+        noted.tampered(PAGE, "tells something else than the records beside it")
+    else:
+        noted.remark(
+            PAGE, "is of another version's making, and was not compared with the records; do not rely on it"
         )
 
 

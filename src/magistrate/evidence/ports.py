@@ -3,12 +3,16 @@
 from typing import Protocol
 
 
-class Objects(Protocol):
-    """Immutable files by path (``tile/0/000``, ``checkpoint``)."""
+class Readable(Protocol):
+    """What of a log a verifier needs: its files by path (``tile/0/000``, ``checkpoint``)."""
 
     def get(self, path: str) -> bytes | None:
         """Return the file, or None if there is none."""
         ...
+
+
+class Objects(Readable, Protocol):
+    """Immutable files by path."""
 
     def put(self, path: str, data: bytes) -> None:
         """Keep the file whole or not at all; MUST be durable when this returns."""

@@ -72,6 +72,23 @@ def frames(data: bytes) -> Iterator[Frame]:
         at = end
 
 
+def scan(file: BinaryIO, size: int) -> Iterator[tuple[str, str, int]]:
+    """Yield record id, part and offset of every frame of a segment of ``size`` bytes, passing over the ciphertexts.
+
+    Names are ASCII in every frame that a record speaks of; others are nobody's. What a crash tore at the end, or what is no frame, ends the iteration.
+    """
+    at = 0
+    while at + _HEAD.size <= size:
+        file.seek(at)
+        magic, first, second, length, _ = _HEAD.unpack(file.read(_HEAD.size))
+        end = at + _HEAD.size + first + second + length
+        if magic not in {MAGIC, EMPTIED} or end > size:
+            return
+        names = file.read(first + second).decode("utf-8", "replace")
+        yield names[:first], names[first:], at
+        at = end
+
+
 def read_frame(file: BinaryIO) -> Frame:
     """Read the frame that begins where ``file`` stands.
 

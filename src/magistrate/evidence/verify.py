@@ -18,7 +18,7 @@ from magistrate.evidence.checkpoint import parse as parse_checkpoint
 from magistrate.evidence.links import Links, Noted, facts
 from magistrate.evidence.merkle import EMPTY_ROOT, HASH_BYTES, leaf_hash, node_hash
 from magistrate.evidence.note import NoteError, Verifier
-from magistrate.evidence.ports import Objects
+from magistrate.evidence.ports import Readable
 from magistrate.evidence.record import check_shape
 from magistrate.evidence.report import MOST_FINDINGS, Problem, Report, Verdict, worst
 from magistrate.evidence.segment import folder_of
@@ -35,7 +35,7 @@ Ciphertext = Callable[[dict[str, Any], str], bytes | None]
 
 
 def verify_log(
-    objects: Objects,
+    objects: Readable,
     vkey: str,
     *,
     also: Sequence[str] = (),
@@ -90,7 +90,7 @@ class _Check:
 
     def __init__(
         self,
-        objects: Objects,
+        objects: Readable,
         checkpoint: Checkpoint,
         ciphertext: Ciphertext | None,
         attestations: Attestations,

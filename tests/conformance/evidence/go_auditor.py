@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 MOD = Path("/usr/share/gocode/src/golang.org/x/mod/sumdb")
-SOURCE = Path(__file__).parent / "auditor" / "main.go"
+SOURCE = Path(__file__).parent / "auditor"
 PACKAGES = "Debian packages golang-go and golang-golang-x-mod-dev"
 
 Ask = Callable[[dict[str, Any]], dict[str, Any]]
@@ -34,7 +34,9 @@ def build(directory: Path) -> Ask:
         "GOCACHE": str(cache),
         "GOFLAGS": "",
     }
-    subprocess.run([go, "build", "-o", program, SOURCE], env=env, check=True, timeout=200)
+    subprocess.run(
+        [go, "build", "-o", program, *sorted(SOURCE.glob("*.go"))], env=env, check=True, timeout=200
+    )
 
     def ask(question: dict[str, Any]) -> dict[str, Any]:
         run = subprocess.run(

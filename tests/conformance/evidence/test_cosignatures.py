@@ -97,6 +97,7 @@ def test_the_first_and_the_last_time_survive(kind: int, moment: int) -> None:
     assert found.time_s == moment
 
 
+@pytest.mark.fault(30)
 def test_a_time_beyond_the_field_is_refused() -> None:
     """2^63 and more: whoever reads it as signed would read a negative time."""
     cosigner = Cosigner("witness.example/w1", bytes(range(32)))
@@ -104,6 +105,7 @@ def test_a_time_beyond_the_field_is_refused() -> None:
         Verifier(cosigner.vkey).cosignature(cosigned(ED25519, now_s=2**63))
 
 
+@pytest.mark.fault(30)
 def test_a_cosignature_of_one_log_does_not_pass_under_anothers_checkpoint() -> None:
     """Replayed under another origin, an ML-DSA or Ed25519 line does not verify."""
     for kind in (ED25519, ML_DSA_44):

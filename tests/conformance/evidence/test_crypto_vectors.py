@@ -70,6 +70,8 @@ def test_key_derivation_agrees_with_wycheproof() -> None:
     assert checked >= 10
 
 
+@pytest.mark.fault(8)
+@pytest.mark.verifier("ours", "vectors")
 @pytest.mark.parametrize(
     ("name", "refused"),
     [

@@ -22,6 +22,8 @@ def _path(case: dict[str, Any]) -> list[bytes]:
     return [_bytes(step) for step in case["proof"] or []]
 
 
+@pytest.mark.fault(20, 22)
+@pytest.mark.verifier("ours", "vectors")
 @pytest.mark.requirement("A2")
 @pytest.mark.parametrize("case", INCLUSION, ids=lambda case: case["file"])
 def test_an_inclusion_proof_is_accepted_exactly_when_it_should_be(case: dict[str, Any]) -> None:
@@ -32,6 +34,8 @@ def test_an_inclusion_proof_is_accepted_exactly_when_it_should_be(case: dict[str
     assert accepted is not case["wantErr"]
 
 
+@pytest.mark.fault(20)
+@pytest.mark.verifier("ours", "vectors")
 @pytest.mark.requirement("A2")
 @pytest.mark.parametrize("case", CONSISTENCY, ids=lambda case: case["file"])
 def test_a_consistency_proof_is_accepted_exactly_when_it_should_be(case: dict[str, Any]) -> None:

@@ -41,6 +41,8 @@ def test_the_checkpoints_of_the_specification_parse(field: str, lines: int) -> N
     assert len(signatures) == lines
 
 
+@pytest.mark.fault(29)
+@pytest.mark.verifier("ours", "vectors")
 @pytest.mark.parametrize("case", VKEYS, ids=lambda case: case["name"])
 def test_published_verifier_keys_are_read_if_their_hash_is_their_keys(case: dict[str, str]) -> None:
     """Keys of logs and of witnesses of both kinds; the ML-DSA one is published with a hash that its makers never check."""
@@ -73,6 +75,8 @@ def test_a_witness_that_did_not_sign_is_not_taken_for_one_that_did() -> None:
         Verifier(_witness_key("witness2")).verify((SUNLIGHT / "witness-checkpoint").read_bytes())
 
 
+@pytest.mark.fault(12)
+@pytest.mark.verifier("ours", "vectors")
 @pytest.mark.requirement("A2")
 def test_a_split_view_shows_when_two_observers_compare() -> None:
     """Sunlight's mirror and witness signed different roots for one origin and size."""

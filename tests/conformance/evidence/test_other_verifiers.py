@@ -94,6 +94,8 @@ def test_go_accepts_our_signature_tiles_inclusion_and_consistency(
     assert answer["Consistency"] == [True] * len(SIZES)
 
 
+@pytest.mark.fault(22)
+@pytest.mark.verifier("ours", "go")
 @pytest.mark.requirement("A2")
 @pytest.mark.tool("go")
 @pytest.mark.timeout(300)

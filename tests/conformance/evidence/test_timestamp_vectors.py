@@ -38,6 +38,8 @@ def test_genuine_tokens_verify(token: str, data: bytes | None) -> None:
     assert stamp.accuracy_us == 1_000_000
 
 
+@pytest.mark.fault(35, 36)
+@pytest.mark.verifier("ours", "vectors")
 @pytest.mark.requirement("A7")
 @pytest.mark.parametrize(
     ("chain", "token", "data", "forged", "says"),
@@ -82,6 +84,8 @@ def genuine(tmp_path: Path, tool: str) -> TestAuthority:
     return make(tmp_path / "genuine", tool)
 
 
+@pytest.mark.fault(35)
+@pytest.mark.verifier("ours", "openssl")
 @pytest.mark.tool("openssl")
 @pytest.mark.requirement("A2", "A7")
 def test_openssl_and_we_agree_on_a_token(genuine: TestAuthority) -> None:
@@ -97,6 +101,8 @@ def test_openssl_and_we_agree_on_a_token(genuine: TestAuthority) -> None:
         ours.verify(token, b"text", nonce=nonce + 1)
 
 
+@pytest.mark.fault(36)
+@pytest.mark.verifier("ours", "openssl")
 @pytest.mark.tool("openssl")
 @pytest.mark.requirement("A7")
 @pytest.mark.parametrize(
@@ -114,6 +120,7 @@ def test_a_certificate_counts_only_in_its_time(
     assert not wrong.accepts(token, b"text")
 
 
+@pytest.mark.fault(36)
 @pytest.mark.tool("openssl")
 @pytest.mark.requirement("A7")
 def test_a_certificate_for_another_purpose_does_not_stamp(

@@ -37,6 +37,8 @@ def witness(book: Book) -> Witness:
     return Witness(book, COSIGNERS, {key.name: [key] for key in keys}, lambda: 1_700_000_000)
 
 
+@pytest.mark.fault(31)
+@pytest.mark.verifier("ours", "vectors")
 @pytest.mark.requirement("A2", "A7")
 def test_the_published_exchange_goes_as_published(witness: Witness) -> None:
     """Nine requests in a row. Only the unknown log's status differs: the specification (v1.0.0) says 404, not 403."""
@@ -82,6 +84,7 @@ def changed(request: Request, **fields: Any) -> Request:
     return Request(**{"old": request.old, "proof": request.proof, "note": request.note, **fields})
 
 
+@pytest.mark.fault(34)
 @pytest.mark.parametrize(
     ("seen", "request_", "status"),
     [

@@ -73,6 +73,7 @@ def test_no_cosigned_checkpoint_is_undecidable_where_one_is_asked_for() -> None:
     assert judged(log, trust=Trust()).verdict is Verdict.VALID
 
 
+@pytest.mark.fault(10, 11, 12)
 @pytest.mark.requirement("A2")
 @pytest.mark.parametrize(
     ("size", "root", "says"),
@@ -161,6 +162,7 @@ def test_a_stamp_by_somebody_unknown_is_undecidable_and_unchecked_ones_are_told(
     assert "not checked" in report.remarks[0].what
 
 
+@pytest.mark.fault(37)
 @pytest.mark.tool("openssl")
 @pytest.mark.requirement("A7")
 def test_a_clock_outside_the_bounds_that_stamps_set_is_remarked_on(tsa: TestAuthority) -> None:

@@ -60,6 +60,7 @@ def swap(first: int, second: int) -> Spoil:
     return spoil
 
 
+@pytest.mark.fault(47, 48, 50, 51)
 @pytest.mark.requirement("A2", "A9")
 @pytest.mark.parametrize(
     ("spoil", "says"),
@@ -88,6 +89,7 @@ def test_what_is_left_out_moved_or_foreign_is_tampered(spoil: Spoil, says: str) 
     assert any(says in problem.what for problem in report.findings), report.findings
 
 
+@pytest.mark.fault(51)
 def test_an_outcome_cannot_end_a_call_of_another_trace() -> None:
     """Its cause is an intent, and intents belong to their trace."""
     log = Published()
@@ -109,6 +111,7 @@ def test_a_child_does_not_end_its_parent() -> None:
 # --- calls that never ended
 
 
+@pytest.mark.fault(50)
 @pytest.mark.requirement("A2")
 def test_a_call_without_an_end_is_remarked_on_once_it_cannot_be_under_way() -> None:
     """An hour of the log's own time; a recovery that names it is an end."""
@@ -190,6 +193,7 @@ def test_odd_facts_in_a_note_are_no_accident(facts: object) -> None:
 # --- verdicts
 
 
+@pytest.mark.fault(10)
 @pytest.mark.requirement("A2")
 def test_tampered_undecidable_and_stale_are_three_things() -> None:
     """Changed bytes, unreadable bytes, and a log that ended too long ago; the worst one decides."""

@@ -45,6 +45,7 @@ def test_a_log_that_grows_is_valid_and_remembered() -> None:
     assert (later.verdict, later.memory.size) == (Verdict.VALID, 300)
 
 
+@pytest.mark.fault(10, 12, 13)
 @pytest.mark.requirement("A2")
 @pytest.mark.parametrize(
     ("before", "now", "fork_at", "says"),

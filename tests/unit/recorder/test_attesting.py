@@ -115,6 +115,7 @@ def test_a_recorder_that_starts_again_asks_the_witness_what_it_saw(world: World)
     assert world.asked == ["w1", "w1", "w2", "w2"]
 
 
+@pytest.mark.fault(38)
 @pytest.mark.requirement("A7")
 def test_an_outage_is_logged_once_and_shown_until_it_ends(
     world: World, caplog: pytest.LogCaptureFixture
@@ -149,6 +150,7 @@ def test_an_outage_is_logged_once_and_shown_until_it_ends(
     assert standings.parties[0].fails == ""
 
 
+@pytest.mark.fault(11, 13)
 @pytest.mark.requirement("A2")
 @pytest.mark.parametrize(("size", "says"), [(4, "rolled back"), (9, "forked"), (12, "forked")])
 def test_a_witness_that_saw_another_history_is_a_grave_matter(

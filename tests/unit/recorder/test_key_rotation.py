@@ -46,6 +46,7 @@ def verified(directory: Path, vkey: str) -> Report:
     return verify_log(FileObjects(directory / "evidence"), vkey)
 
 
+@pytest.mark.fault(59)
 @pytest.mark.requirement("A2")
 def test_whoever_trusts_an_old_key_verifies_what_the_new_ones_sign(tmp_path: Path) -> None:
     """Twice rotated: the first keys, the second and the third verify the same log, of either kind."""
@@ -75,6 +76,7 @@ def test_whoever_trusts_an_old_key_verifies_what_the_new_ones_sign(tmp_path: Pat
     assert again.verdict is Verdict.VALID
 
 
+@pytest.mark.fault(59)
 @pytest.mark.requirement("A2")
 def test_nobody_else_becomes_a_successor(tmp_path: Path) -> None:
     """Another key, a step that was removed, one for another place in the tree, one signed by a stranger."""
@@ -138,6 +140,7 @@ class Failing(Disk):
         super().remove(path)
 
 
+@pytest.mark.fault(59)
 @pytest.mark.requirement("A1", "A2")
 @pytest.mark.parametrize("number", range(40))
 def test_wherever_the_disk_goes_away_the_next_start_has_keys_that_verify(tmp_path: Path, number: int) -> None:

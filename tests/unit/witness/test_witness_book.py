@@ -17,6 +17,7 @@ def accepted(before: Seen, size: int, root: bytes = b"r" * 32) -> Accepted:
     return Accepted(Checkpoint(ORIGIN, size, root), before, "text", b"note of %d" % size)
 
 
+@pytest.mark.fault(33)
 @pytest.mark.requirement("A2")
 def test_a_restart_loses_nothing(tmp_path: Path) -> None:
     """What was entered is there when the book is opened again."""
@@ -29,6 +30,7 @@ def test_a_restart_loses_nothing(tmp_path: Path) -> None:
     book.close()
 
 
+@pytest.mark.fault(32)
 @pytest.mark.requirement("A2")
 def test_a_judgement_made_before_the_book_moved_on_is_void(tmp_path: Path) -> None:
     """The race of the specification: two requests judged by the same state, the larger one entered first."""

@@ -105,6 +105,7 @@ def test_nothing_is_cosigned_that_could_not_be_made_durable(
     assert (status, W.name.encode() in body) == (503, False)
 
 
+@pytest.mark.fault(32)
 def test_a_judgement_is_made_anew_when_the_book_moved_on(
     witness: Witness, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.progress import Progress
 
 from magistrate.adapters.recorder.reader import EvidenceReader, open_evidence
-from magistrate.app.attestation import configured_trust, read_authorities, read_policy
-from magistrate.app.cli import CANNOT_DECIDE
-from magistrate.app.cli.evidence_monitor import STATUS
+from magistrate.app.attestation import configured_trust
+from magistrate.app.cli.evidence_monitor import coloured
 from magistrate.app.cli.located import ConfigOption, DataOption, JsonOption, configuration
 from magistrate.app.settings import Config
+from magistrate.app.verifying import read_authorities, read_policy, status_of, told
 from magistrate.evidence.attested import Attested
 from magistrate.evidence.bundle import verify_bundle
 from magistrate.evidence.report import Report
@@ -136,36 +136,14 @@ def _tell(report: Report, *, json: bool, what: str, key_given: bool, strict: boo
     if json:
         sys.stdout.buffer.write(orjson.dumps(msgspec.to_builtins(report), option=orjson.OPT_INDENT_2) + b"\n")
     else:
+        first, *others = told(report, what)
         console = Console(highlight=False)
-        colour = {"valid": "green", "tampered": "red"}.get(report.verdict.value, "yellow")
-        console.print(
-            f"[bold {colour}]{report.verdict.value}[/bold {colour}]  {what} of {report.size} records, "
-            f"{report.bodies} bodies checked, {report.open_calls} calls without an end"
-        )
-        if report.cosigned:
-            newest = max(report.cosigned.values())
-            console.print(
-                f"  cosigned by {', '.join(report.cosigned)}, last {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(newest))}",
-                markup=False,
-            )
-        if report.erased or report.pruned:
-            console.print(
-                f"  {report.erased} bodies erased by order, {report.pruned} pruned after their retention"
-            )
-        if report.stamps:
-            console.print(f"  {report.stamps} time-stamps verified")
-        for problem in report.findings[:50]:
-            console.print(f"  {problem.place}: {problem.what}", markup=False)
-        for remark in report.remarks[:50]:
-            console.print(f"  remark, {remark.place}: {remark.what}", markup=False, style="dim")
-        if len(report.findings) > 50 or len(report.remarks) > 50:
-            console.print(
-                f"  {len(report.findings)} findings, {len(report.remarks)} remarks; `--json` lists them"
-            )
+        console.print(coloured(first))
+        for line in others:
+            console.print(line, markup=False, style="dim" if line.startswith("  remark,") else None)
         if not key_given:
             console.print(
                 "  checked against the key beside the log; an auditor gives the key he trusts with --vkey",
                 style="dim",
             )
-    status = STATUS[report.verdict]
-    raise typer.Exit(CANNOT_DECIDE if strict and status == 0 and report.remarks else status)
+    raise typer.Exit(status_of(report, strict=strict))

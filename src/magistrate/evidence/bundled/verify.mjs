@@ -17,9 +17,11 @@ const refuse = (why) => {
 };
 
 // 1. Take the proof apart: path, checkpoint, signatures.
-const [pathText, checkpoint, signatures] = readFileSync(proofFile, "utf8").split("\n\n");
+const proof = readFileSync(proofFile, "utf8");
+const [pathText, checkpoint, signatures] = proof.split("\n\n");
 const lines = pathText.split("\n");
-if (lines[0] !== "c2sp.org/tlog-proof@v1" || !signatures) refuse("not a proof");
+if (lines[0] !== "c2sp.org/tlog-proof@v1" || !signatures?.endsWith("\n")) refuse("not a proof");
+if (/[\x00-\x09\x0b-\x1f]/.test(proof)) refuse("control characters have no place in a proof");
 const at = lines.findIndex((line) => line.startsWith("index "));
 const index = BigInt(lines[at].slice(6));
 const path = lines.slice(at + 1).map(base64);
@@ -32,14 +34,15 @@ const publicKey = createPublicKey({
   type: "spki",
 });
 const [origin, sizeText, rootText] = checkpoint.split("\n");
-const signed = signatures.split("\n").some((line) => {
-  const [dash, signer, blob] = line.split(" ");
-  if (dash !== "\u2014" || signer !== name || !blob) return false;
-  const raw = base64(blob);
-  const ours = raw.subarray(0, 4).toString("hex") === keyId;
-  return ours && verify(null, Buffer.from(checkpoint + "\n"), publicKey, raw.subarray(4));
-});
+const ours = signatures
+  .split("\n")
+  .map((line) => line.split(" "))
+  .filter(([dash, signer, blob]) => dash === "\u2014" && signer === name && blob)
+  .map(([, , blob]) => base64(blob))
+  .find((raw) => raw.subarray(0, 4).toString("hex") === keyId);
+const signed = ours && verify(null, Buffer.from(checkpoint + "\n"), publicKey, ours.subarray(4));
 if (!signed || origin !== name) refuse("the checkpoint is not signed by this key");
+if (!/^(0|[1-9][0-9]*)$/.test(sizeText)) refuse("the size is no number");
 
 // 3. The path must lead from the record to the signed root (RFC 9162, section 2.1.3.2).
 const size = BigInt(sizeText);

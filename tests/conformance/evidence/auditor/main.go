@@ -1,7 +1,7 @@
 // The auditor's own verifier: Go's checksum-database code (golang.org/x/mod/sumdb), none of ours.
 //
 // Reads one JSON question from standard input and answers with one JSON line. Built against Debian's
-// golang-golang-x-mod-dev: GO111MODULE=off GOPATH=/usr/share/gocode go run main.go
+// golang-golang-x-mod-dev: GO111MODULE=off GOPATH=/usr/share/gocode go build *.go
 package main
 
 import (
@@ -38,6 +38,8 @@ type question struct {
 	Vkey        string
 	Checkpoint  string
 	Tiles       string
+	Audit       string // directory of a published log that is to be audited whole
+	Seen        string // a checkpoint of it that was seen earlier or elsewhere
 	Inclusion   []inclusion
 	Consistency []consistency
 	Signatures  []signature
@@ -50,6 +52,8 @@ type answer struct {
 	Inclusion   []bool
 	Consistency []bool
 	Signatures  []bool
+	Verdict     string // of the audit
+	Why         string
 }
 
 // tiles reads our files. C2SP's paths lack the height that x/mod puts into them.
@@ -80,13 +84,13 @@ func hashes(path [][]byte) []tlog.Hash {
 	return out
 }
 
-func open(q question) (tlog.Tree, error) {
+func open(vkey, checkpoint string) (tlog.Tree, error) {
 	var tree tlog.Tree
-	verifier, err := note.NewVerifier(q.Vkey)
+	verifier, err := note.NewVerifier(vkey)
 	if err != nil {
 		return tree, err
 	}
-	opened, err := note.Open([]byte(q.Checkpoint), note.VerifierList(verifier))
+	opened, err := note.Open([]byte(checkpoint), note.VerifierList(verifier))
 	if err != nil {
 		return tree, err
 	}
@@ -94,8 +98,8 @@ func open(q question) (tlog.Tree, error) {
 	if len(lines) < 4 || lines[0] != verifier.Name() {
 		return tree, fmt.Errorf("another origin")
 	}
-	if tree.N, err = strconv.ParseInt(lines[1], 10, 64); err != nil {
-		return tree, err
+	if tree.N, err = strconv.ParseInt(lines[1], 10, 64); err != nil || strconv.FormatInt(tree.N, 10) != lines[1] {
+		return tree, fmt.Errorf("the size is no number")
 	}
 	root, err := base64.StdEncoding.DecodeString(lines[2])
 	copy(tree.Hash[:], root)
@@ -113,6 +117,21 @@ func derived(tree tlog.Tree, root string, leaves []inclusion) bool {
 	return true
 }
 
+func judged(tree tlog.Tree, refused error, q question) (string, string) {
+	if refused != nil {
+		return "tampered", refused.Error()
+	}
+	origin, _, _ := strings.Cut(q.Vkey, "+")
+	if q.Seen == "" {
+		return audit(tree, origin, q.Audit, nil)
+	}
+	seen, err := open(q.Vkey, q.Seen)
+	if err != nil {
+		return "undecidable", "the checkpoint seen before: " + err.Error()
+	}
+	return audit(tree, origin, q.Audit, &seen)
+}
+
 func main() {
 	var q question
 	if err := json.NewDecoder(os.Stdin).Decode(&q); err != nil {
@@ -124,7 +143,7 @@ func main() {
 		a.Signatures = append(a.Signatures, ed25519.Verify(s.Key, s.Message, s.Signature))
 	}
 	if q.Vkey != "" {
-		tree, err := open(q)
+		tree, err := open(q.Vkey, q.Checkpoint)
 		if err != nil {
 			a.Checkpoint = err.Error()
 		} else {
@@ -139,6 +158,9 @@ func main() {
 				a.Consistency = append(a.Consistency, err == nil)
 			}
 			a.Derived = q.Tiles != "" && derived(tree, q.Tiles, q.Inclusion)
+		}
+		if q.Audit != "" {
+			a.Verdict, a.Why = judged(tree, err, q)
 		}
 	}
 	json.NewEncoder(os.Stdout).Encode(a)

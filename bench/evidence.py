@@ -1,0 +1,147 @@
+"""What an auditor and a restart wait for: verification, proofs, recovery. `python bench/evidence.py [--json] [--quick]`.
+
+One process, one log on disk, read from the page cache: what is measured is hashing, parsing and checking, not the disk.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from magistrate.adapters.copied import LogCopy
+from magistrate.adapters.recorder.ledger import Ledger, Settings
+from magistrate.adapters.recorder.writer import Submission
+from magistrate.evidence.bundle import Exported, verify_bundle, write_bundle
+from magistrate.evidence.checkpoint import parse
+from magistrate.evidence.note import Verifier, open_note
+from magistrate.evidence.proof import Proof, check
+from magistrate.evidence.report import Verdict
+from magistrate.evidence.tiles import entry, prove_inclusion
+from magistrate.evidence.trust import of_witnesses
+from magistrate.evidence.verify import verify_log
+from recorder import draft, text
+
+GROUP = 100
+
+
+def settings(directory: Path) -> Settings:
+    return Settings(directory / "evidence", directory / "vault", directory / "r.sock", "bench.example/log")
+
+
+def fill(ledger: Ledger, records: int, length: int) -> None:
+    """Write records in groups; nothing is sealed."""
+    bodies = [text(length, seed) for seed in range(64)]
+    refused: list[str] = []
+    for first in range(0, records, GROUP):
+        group = [
+            Submission("bench", n + 1, draft(bodies[n % 64], n), lambda ack: refused.append(ack.reason))
+            for n in range(first, min(first + GROUP, records))
+        ]
+        ledger.write(group)
+    assert not any(refused), refused[0]
+
+
+def timed(work: Callable[[], object], times: int = 1) -> float:
+    """Return the median seconds of one run."""
+    took = []
+    for _ in range(times):
+        began = time.perf_counter()
+        work()
+        took.append(time.perf_counter() - began)
+    return statistics.median(took)
+
+
+def size_of(directory: Path) -> int:
+    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+
+
+def verification(directory: Path, records: int, length: int, *, bodies: bool) -> dict:
+    """How fast a whole log is derived again, and what its proofs weigh."""
+    ledger = Ledger(settings(directory))
+    for at in range(0, records, 5000):
+        fill(ledger, min(5000, records - at), length)
+        ledger.seal()
+    ledger.close(clean=True)
+    root = directory / "evidence"
+    vkey = (root / "log.vkey").read_text().strip()
+
+    def verify() -> None:
+        with closing(LogCopy(root)) as copy:
+            report = verify_log(copy.objects, vkey, ciphertext=copy.ciphertext if bodies else None)
+        assert report.verdict is Verdict.VALID, report.findings[:3]
+
+    verify()
+    took = timed(verify, 3)
+    read = size_of(root / "tile") + (size_of(root / "body") if bodies else 0)
+    return {"records_per_s": round(records / took), "mb_per_s": round(read / took / 1e6)}
+
+
+def proofs(directory: Path) -> dict:
+    """The proof of one record of the log under ``directory``, and a bundle of it."""
+    copy = LogCopy(directory / "evidence")
+    verifier = Verifier((directory / "evidence" / "log.vkey").read_text().strip())
+    note = copy.objects.get("checkpoint") or b""
+    size = parse(open_note(note)[0]).size
+    index = size // 3
+    raw = entry(copy.objects.get, index, size)
+    proof = Proof(index, tuple(prove_inclusion(copy.objects.get, index, size)), note)
+    bundle = write_bundle(index, [Exported(raw, proof)], of_witnesses([verifier], [], None).encode())
+    hashes = len(proof.path)
+    return {
+        "tree": size,
+        "hashes": hashes,
+        "proof_bytes": len(proof.encode()),
+        "proof_bytes_ed25519_only": len(proof.encode()) - len(note.splitlines(keepends=True)[-1]),
+        "proof_bytes_at_180m": len(proof.encode()) + (28 - hashes) * 45,
+        "check_us": round(timed(lambda: check(proof, raw, verifier), 500) * 1e6),
+        "bundle_bytes": len(bundle),
+        "bundle_verify_ms": round(timed(lambda: verify_bundle(bundle, verifier.vkey), 50) * 1e3, 2),
+    }
+
+
+def recovery(directory: Path, records: int) -> dict:
+    """How long a start takes after a crash that left a write-ahead log of so many records of 24 KB."""
+    ledger = Ledger(settings(directory))
+    fill(ledger, records, 24_000)
+    waiting = ledger.unsealed_bytes
+    ledger.close(clean=False)
+    began = time.perf_counter()
+    ledger = Ledger(settings(directory))
+    replayed = time.perf_counter() - began
+    ledger.seal()
+    sealed = time.perf_counter() - began
+    ledger.close(clean=True)
+    return {
+        "wal_mb": round(waiting / 1e6),
+        "accepts_again_s": round(replayed, 2),
+        "sealed_s": round(sealed, 2),
+        "accepts_again_s_per_gb": round(replayed / waiting * 1e9, 2),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--quick", action="store_true")
+    asked = parser.parse_args()
+    many, few = (20_000, 3_000) if asked.quick else (100_000, 20_000)
+    results = {}
+    with tempfile.TemporaryDirectory(prefix="bench-evidence-") as name:
+        place = Path(name)
+        results["verify, headers"] = verification(place / "small", many, 200, bodies=False)
+        results["proof"] = proofs(place / "small")
+        results["verify, 24 KB bodies"] = verification(place / "large", few, 24_000, bodies=True)
+        results["recovery"] = recovery(place / "crashed", 3_000 if asked.quick else 25_000)
+    if asked.json:
+        print(json.dumps(results, indent=1))
+        return
+    for case, found in results.items():
+        print(f"{case:24}" + "  ".join(f"{name} {value}" for name, value in found.items()))
+
+
+if __name__ == "__main__":
+    main()
