@@ -36,6 +36,11 @@ def _weighted(digits: Sequence[int], weights: Sequence[int]) -> int:
     return sum(d * w for d, w in zip(digits, weights, strict=False))
 
 
+def numbered(value: str) -> bool:
+    """Whether there is a digit in it at all, where letters alone would be a word."""
+    return any(c in "0123456789" for c in value)
+
+
 def _varied(digits: Sequence[int]) -> bool:
     """Not one digit over and over: many check digits accept that, and no office issues it."""
     return len(set(digits)) > 1

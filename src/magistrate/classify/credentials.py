@@ -85,7 +85,7 @@ def _kinds(value: str) -> int:
 
 
 _QUOTED = r"(?P<q>[\"'`])(?P<v>[!#-&(-_a-~]{6,128})(?P=q)"
-_BARE = r"(?P<w>[A-Za-z0-9!#$%*+./:=?@^_~-]{6,128})(?=[\s\"'`,;&)\]}<>\\]|\Z)"
+_BARE = r"(?P<w>[A-Za-z0-9!#$%*+./:=?@^_~-]{6,128})(?=[\s\x00\"'`,;&)\]}<>\\]|\Z)"
 _A40 = "aB3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0xY3zA5bC7d"
 
 CREDENTIALS: tuple[Rule, ...] = (
@@ -152,7 +152,7 @@ CREDENTIALS: tuple[Rule, ...] = (
         "command.password",
         "secret.password",
         r"(?:pass(?:in|out)|password|passphrase|user)[ =][A-Za-z0-9\"']",
-        r"(?:(?<=-passin )|(?<=-passout ))pass:(?P<v>[!#-&(-\[\]-~]{4,128})(?=\s|\Z)",
+        r"(?:(?<=-passin )|(?<=-passout ))pass:(?P<v>[!#-&(-\[\]-~]{4,128})(?=[\s\x00]|\Z)",
         valid.not_placeholder,
         reach=32,
         ahead=192,

@@ -4,7 +4,8 @@ A cut is safe when no value can begin before it and end behind it, whatever come
 to the end of what is known, so it begins in one of these places, and these are held:
 
 - the token under way (a run without white space), up to the longest value there is;
-- the groups before it, if each could be joined to the next by a single separator and the first could begin a number;
+- the groups before it, if each could be joined to the next by a single separator and the first could begin a number or a
+  licence plate (a word of at most four capitals);
 - a private key or the beginning of one, from its first line to its last;
 - letters spaced out one by one, and as much text as the longest phrase that the reader's own detectors look for.
 
@@ -41,6 +42,9 @@ ChannelT = TypeVar("ChannelT", bound=Hashable)
 LONGEST_CHAIN = 96
 """Characters of groups that may be one number; an IBAN in groups has 66 at most, a card 37, a telephone number 58."""
 
+LONGEST_EXTENSION = 13
+"""Characters, from the digit before it: `` ext. 123456``."""
+
 BEHIND = 2 * (LONGEST_CONTEXT + LONGEST_CHAIN)
 """Characters of released text that are kept because rules look behind a value for context."""
 
@@ -54,9 +58,13 @@ _FOREIGN = re.compile(r"[^\x21-\x7e\s]")
 _CONTINUES = re.compile(r"[0-9]|\((?:[0-9]|\Z)|[A-Za-z]{1,4}(?![A-Za-z])")
 """How a group begins that is joined to the one before it: digits, or a bank's code of at most four letters."""
 _GOES_ON = re.compile(r"[A-Za-z0-9)]")
-_DIGIT = re.compile(r"[0-9]")
-_ACCOUNT = re.compile(rf"(?i)(?<![A-Z0-9])(?:{'|'.join(IBAN_LENGTHS)})[0-9]{{2}}")
-"""What a number that goes on with letters begins with: country and check digits of an IBAN."""
+_CAPITALS = r"(?<![A-Za-z0-9])[A-Z]{1,4}(?:-[A-Z]{1,4})?\Z"
+"""The letters that a licence plate begins with."""
+_DIGIT = re.compile(rf"[0-9]|{_CAPITALS}")
+_ACCOUNT = re.compile(rf"(?i:(?<![A-Z0-9])(?:{'|'.join(IBAN_LENGTHS)})[0-9]{{2}})|{_CAPITALS}")
+"""What a number that goes on with letters begins with: country and check digits of an IBAN, or a plate's letters."""
+_EXTENSION = re.compile(r"(?i)(?<=[0-9])(?: ?ex?|(?: ?x| ?ext\.? ?|#)[0-9]{0,6})\Z")
+"""What may be on its way behind a telephone number and belong to it."""
 
 _KEY_BEGINS = re.compile(KEY_BEGINS)
 _KEY_MAY_BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]{0,57}-{0,4}\Z")
@@ -213,6 +221,9 @@ def _safe_until(held: str, phrase: int) -> int:
 
 def _before_tokens(seen: str) -> int:
     """Return where the tokens begin that may still grow or be joined."""
+    extension = _EXTENSION.search(seen, max(0, len(seen) - LONGEST_EXTENSION))
+    if extension:
+        seen = seen[: extension.start()]
     floor = max(0, len(seen) - LONGEST_VALUE)
     tail = seen[floor:]
     tokens = [match.span() for match in _TOKEN.finditer(tail)]

@@ -66,8 +66,8 @@ MARKINGS: tuple[Rule, ...] = (
     ),
     _marking(
         "classified", "classified", r"NOFORN|TOP SECRET|SECRET//|VS-NfD|CLASSIFIED|OFFICIAL-SENSITIVE|RESTREINT UE|CUI",
-        rf"{_LINE}(?:(?P<v>NOFORN|OFFICIAL-SENSITIVE|VS-NfD|(?:TOP )?SECRET//[A-Z]{{2,10}}|CUI(?://[A-Z-]{{2,12}})?)|TOP (?P<w>SECRET)|RESTREINT (?P<x>UE))(?![A-Za-z])",
-        ("«SECRET//NOFORN»", "«OFFICIAL-SENSITIVE»", "TOP «SECRET»"),
+        rf"{_LINE}(?:(?P<v>NOFORN|OFFICIAL-SENSITIVE|VS-NfD|SECRET//[A-Z]{{2,10}}|CUI(?://[A-Z-]{{2,12}})?)|TOP (?P<w>SECRET(?://[A-Z]{{2,10}})?)|RESTREINT (?P<x>UE))(?![A-Za-z])",
+        ("«SECRET//NOFORN»", "«OFFICIAL-SENSITIVE»", "TOP «SECRET»", "TOP «SECRET//SI»"),
         ("top secret recipe", "SECRET_KEY", "CUISINE", "UNCLASSIFIED"),
     ),
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """Source code, by the lines that only programs hold, and the licence it says it is under.
 
-The value is the token that a line of code names, the words of the language before it are context. One line is a hint; a
+The value is the token that settles it, often one that a line of code names; what stands before it is context. A value holds no
+white space: a stream holds words back, not lines. One line is a hint; a
 policy that asks for `code` asks whether there is any. Precision comes first: prose about code is not code.
 """
 
@@ -15,7 +16,7 @@ def _code(language: str, trigger: str, pattern: str, good: tuple[str, ...], bad:
         f"code.{language}",
         f"code.{language}",
         trigger,
-        pattern,
+        f"(?a:{pattern})",
         priority=1,
         score_milli=800,
         reach=192,
@@ -59,20 +60,20 @@ SOURCES: tuple[Rule, ...] = (
     ),
     _code(
         "rust", r"fn \w{1,64}[(<]|impl[< ]|use \w{1,40}::|pub (?:fn|struct|enum|mod|use) ",
-        rf"{_BOL}(?:(?:pub(?:\(crate\))? )?(?:async )?(?:unsafe )?fn (?P<v>[a-z_]\w{{0,60}}[(<])|(?:pub )?use (?P<w>\w{{1,40}}::[\w:{{}}, *]{{0,80}};)|pub (?:struct|enum|mod|trait) (?P<x>\w{{1,60}}))",
-        ("fn «main(») {", "pub fn «parse<»T>(x: T)", "use «std::collections::HashMap;»"),
+        rf"{_BOL}(?:(?:pub(?:\(crate\))? )?(?:async )?(?:unsafe )?fn (?P<v>[a-z_]\w{{0,60}}[(<])|(?:pub )?use \w{{1,40}}::[\w:{{}}, *]{{0,80}}(?P<w>;)|pub (?:struct|enum|mod|trait) (?P<x>\w{{1,60}}))",
+        ("fn «main(») {", "pub fn «parse<»T>(x: T)", "use std::collections::HashMap«;»", "use std::{io, fs}«;»"),
         ("use :: twice", "fn key", "the pub struct down"),
     ),
     _code(
         "sql", r"select [^\x00;]{1,120}from|insert into [\w.\"`]{1,60}|create (?:or replace )?(?:table|view|index|function|procedure)|alter table|update [\w.\"`]{1,60}",
-        r"(?<![A-Za-z])(?:INSERT INTO (?P<v>[\w.\"`\[\]]{1,60}(?: ?\(|(?= VALUES)))|(?i:CREATE (?:OR REPLACE )?(?:TEMP(?:ORARY)? )?(?:TABLE|VIEW|INDEX|FUNCTION|PROCEDURE)) (?:IF NOT EXISTS )?(?P<w>[\w.\"`\[\]]{1,60} ?\()|SELECT [\w*.,\s()\"'`]{1,120}?FROM (?P<x>[\w.\"`\[\]]{1,60})|ALTER TABLE (?P<y>[\w.\"`\[\]]{1,60})|UPDATE (?P<z>[\w.\"`\[\]]{1,60}) SET)",
-        ("SELECT id, name FROM «users» WHERE", "INSERT INTO «accounts (»id) VALUES", "CREATE TABLE «person (»", "ALTER TABLE «person» ADD"),
+        r"(?<![A-Za-z])(?:INSERT INTO [\w.\"`\[\]]{1,60} ?(?P<v>\(|VALUES)|(?i:CREATE (?:OR REPLACE )?(?:TEMP(?:ORARY)? )?(?:TABLE|VIEW|INDEX|FUNCTION|PROCEDURE)) (?:IF NOT EXISTS )?[\w.\"`\[\]]{1,60} ?(?P<w>\()|SELECT [\w*.,\s()\"'`]{1,120}?FROM (?P<x>[\w.\"`\[\]]{1,60})|ALTER TABLE (?P<y>[\w.\"`\[\]]{1,60})|UPDATE [\w.\"`\[\]]{1,60} (?P<z>SET)(?![A-Za-z]))",
+        ("SELECT id, name FROM «users» WHERE", "INSERT INTO accounts «(»id) VALUES", "INSERT INTO accounts «VALUES» (1)", "CREATE TABLE person «(»", "UPDATE users «SET» name", "ALTER TABLE «person» ADD"),
         ("select one from the list", "insert into the slot", "update your records"),
     ),
     _code(
         "shell", r"#!/|\$ (?:sudo|apt|pip|npm|git|docker|kubectl|curl)",
-        rf"{_BOL}(?:#!(?P<v>/(?:usr/)?bin/(?:env )?[a-z0-9.]{{2,12}})|(?:\$ )(?P<w>(?:sudo|apt-get|pip|npm|git|docker|kubectl|curl))(?= ))",
-        ("#!«/bin/bash»\nset -e", "#!«/usr/bin/python3»", "\n$ «kubectl» get pods"),
+        rf"{_BOL}(?:#!/(?:usr/)?bin/(?:env )?(?!env )(?P<v>[a-z0-9.]{{2,12}})|(?:\$ )(?P<w>(?:sudo|apt-get|pip|npm|git|docker|kubectl|curl))(?= ))",
+        ("#!/bin/«bash»\nset -e", "#!/usr/bin/«python3»", "#!/usr/bin/env «python3»\n", "\n$ «kubectl» get pods"),
         ("shebang #! is", "paid $ git", "bin/bash"),
     ),
     Rule(

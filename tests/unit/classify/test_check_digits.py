@@ -33,7 +33,6 @@ SAME = {
     "cl.rut": (check.rut, lambda: digits(8) + letter("0123456789K")),
     "tr.tckimlik": (check.tckn, lambda: digits(11)),
     "ee.ik": (check.isikukood, lambda: letter("3456") + digits(10)),
-    "cn.ric": (check.resident_cn, lambda: "11010519" + digits(9) + letter("0123456789X")),
 }
 NARROWER = {
     "us.rtn": (check.aba, lambda: digits(9)),
@@ -49,9 +48,10 @@ WIDER = {
     "cz.rc": (check.rodne_cislo, lambda: digits(10)),
     "za.idnr": (check.identity_za, lambda: digits(13)),
     "be.nn": (check.rrn_be, lambda: digits(11)),
+    "cn.ric": (check.resident_cn, lambda: "11010519" + digits(9) + letter("0123456789X")),
     "th.pin": (check.identity_th, lambda: digits(13)),
 }
-"""Ours take a birthday in the future, or none: a wrong date must not make a number invisible."""
+"""Ours take a birthday in the future, a 29 February of any year, or none: a wrong date must not make a number invisible."""
 
 
 def answers(name, table):
@@ -67,7 +67,7 @@ def test_a_check_digit_says_what_the_library_says(name):
     """Four thousand random values each."""
     seen = answers(name, SAME)
     assert [value for value, ours, theirs in seen if ours != theirs] == []
-    assert any(ours for _, ours, _ in seen) or name == "cn.ric"
+    assert any(ours for _, ours, _ in seen)
 
 
 @pytest.mark.parametrize("name", NARROWER)

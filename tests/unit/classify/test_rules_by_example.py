@@ -10,6 +10,7 @@ from magistrate.classify.rules import CARD_TRIGGER, LONGEST_VALUE, RULES, Rule
 from magistrate.classify.scanner import Scanner
 from magistrate.classify.taxonomy import TAXONOMY, mask_of
 from magistrate.classify.views import view_of
+from magistrate.exchange.content import Part, PartKind, Role
 
 SCANNER = Scanner()
 GOOD = [pytest.param(rule, text, id=f"{rule.id}-{n}") for rule in RULES for n, text in enumerate(rule.good)]
@@ -31,6 +32,16 @@ def test_a_value_is_found_exactly_where_it_stands(rule: Rule, text: str) -> None
     assert [(f.label, plain[f.start : f.end]) for f in found] == [(rule.label, value)]
     assert found[0].detail == rule.id
     assert found[0].detector == "always-on"
+
+
+@pytest.mark.parametrize(("rule", "text"), GOOD)
+def test_what_ends_a_message_is_found_whatever_message_comes_next(rule: Rule, text: str) -> None:
+    """Parts are read in one pass; where one ends, its value ends as it does at the end of everything."""
+    before, value = text.partition("«")[0], unmarked(text)[1]
+    plain = before + value
+    alone = [(f.label, f.start, f.end) for f in SCANNER.scan_text(plain)]
+    parts = [Part((n,), Role.USER, PartKind.TEXT, content) for n, content in enumerate(("a b", plain, "c d"))]
+    assert [(f.label, f.start, f.end) for f in SCANNER.scan(parts) if f.part == 1] == alone
 
 
 @pytest.mark.parametrize(("rule", "text"), BAD)
