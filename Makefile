@@ -70,6 +70,12 @@ bench: .venv/.run ## compare the governed line with the bare floor and with othe
 soak: .venv/.run ## 200,000 mixed calls, and whether memory stays flat (some minutes)
 	@$(BIN)/python bench/soak.py
 
+.PHONY: models
+models: .venv/.dev ## train the shipped models again from ../shared/data and compare them byte for byte
+	$(BIN)/python tools/train/threats.py
+	$(BIN)/python tools/train/unsafe.py
+	git diff --exit-code --stat -- src/magistrate/classify/artefacts docs/models
+
 .PHONY: requirements
 requirements: ## write down which promise is shown by which test
 	@$(PYTHON) tools/requirements.py
@@ -81,6 +87,10 @@ verifier: .venv/.run ## build the verifier alone, as a wheel for auditors, into 
 .PHONY: faults
 faults: ## write down which fault is thrown at the evidence by which test, and who judges
 	@$(PYTHON) tools/faults.py
+
+.PHONY: labels
+labels: .venv/.run ## write docs/labels.md from the taxonomy
+	@$(BIN)/python tools/labels.py
 
 .PHONY: clients
 clients: ## install the coding agents that the end-to-end tests drive, into .tools/

@@ -5,6 +5,8 @@ import asyncio
 import msgspec
 import pytest
 
+from magistrate.classify.sinks import Sinks
+from magistrate.classify.urls import HostList
 from magistrate.exchange.errors import UpstreamError
 from magistrate.pipeline.line import Limits
 
@@ -399,3 +401,32 @@ async def test_the_models_list_shows_what_the_key_may_call() -> None:
 def test_the_log_double_keeps_what_it_is_given() -> None:
     """The simulator behind the evidence port starts empty."""
     assert Evidence().phases == []
+
+
+@pytest.mark.requirement("A8", "P3")
+async def test_every_record_names_the_detectors_and_their_versions() -> None:
+    """Intent and refusal alike say which rules judged, so that a later reader can judge again with the same ones."""
+    world = World(answering())
+    await world.ask(CHAT, chat("hello"))
+    await world.ask(CHAT, chat("my key is AKIAQ3XK7LMN2PWZ5RTV"))
+    intents = [draft.header for draft in world.evidence.drafts if draft.header["phase"] == "intent"]
+    assert len(intents) == 2
+    for header in intents:
+        assert header["detectors"].items() >= world.classifier.versions.items()  # type: ignore[attr-defined]
+        assert all(world.classifier.versions.values())
+
+
+@pytest.mark.requirement("A8", "G7")
+async def test_the_record_names_the_version_of_every_detector_and_of_the_list_of_hosts() -> None:
+    """Another list is another version."""
+    lists = (HostList(), HostList(["ok.example"]))
+    versions = []
+    for hosts in lists:
+        world = World(answering("![x](https://ok.example/p)"), changes={"sinks": Sinks(hosts)})
+        reply = await world.ask(CHAT, chat())
+        detectors = world.evidence.drafts[1].header["detectors"]
+        assert isinstance(detectors, dict)
+        assert set(detectors) == {"always-on", "sinks"}
+        versions.append(detectors["sinks"])
+        assert ("ok.example" in reply.body.decode()) is (hosts is lists[1])
+    assert versions[0] != versions[1]

@@ -13,6 +13,7 @@ from magistrate.app.attestation import check_trust
 from magistrate.app.catalogue import catalogue
 from magistrate.app.settings import (
     Config,
+    DetectorSetting,
     ModelSetting,
     ProviderSetting,
     RetentionSetting,
@@ -198,6 +199,11 @@ def _cross_check(config: Config, reader: Reader, base: Path) -> None:
             note(f"{place}.name", f"`{provider.name}` is already taken; provider names are unique")
         names.add(provider.name)
         _check_provider(provider, place, note)
+    if config.detectors != DetectorSetting():
+        from magistrate.app.detectors import problems  # noqa: PLC0415  because small commands need no automaton
+
+        for field, reason in problems(config.detectors, base):
+            note(field, reason)
     for field in ("listen", "control"):
         if not 0 < split_address(getattr(config, field))[1] < 1 << 16:
             note(field, "has no port between 1 and 65535")
@@ -271,6 +277,12 @@ def _rooted(config: Config, base: Path) -> Config:
             root_key=f"file:{root(str(config.root_key))}" if config.root_key else "",
             timestamp=tuple(
                 msgspec.structs.replace(one, ca=root(one.ca)) for one in config.evidence.timestamp
+            ),
+        ),
+        detectors=msgspec.structs.replace(
+            config.detectors,
+            dictionaries=tuple(
+                msgspec.structs.replace(each, file=root(each.file)) for each in config.detectors.dictionaries
             ),
         ),
         tls=tls,

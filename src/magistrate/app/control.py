@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from importlib.metadata import version as installed_version
@@ -20,11 +19,10 @@ from magistrate.adapters.telemetry.metrics import Metrics
 from magistrate.adapters.telemetry.receiver import Receiver
 from magistrate.app.attestation import vouching_metrics
 from magistrate.app.config import Config, split_address
-from magistrate.app.listening import answers, require_free
+from magistrate.app.listening import require_free, serve_until_told
 from magistrate.exchange.errors import ConfigurationError
 from magistrate.pipeline.ports import Observation
 
-STOP_WITHIN_S = 5.0
 TOKEN_FILE = "control.token"  # noqa: S105  because it is a file name
 TELEMETRY_SOCKET = "telemetry.sock"
 
@@ -134,20 +132,4 @@ async def _serve(config: Config, control: Control, ready: Callable[[], None]) ->
         ssl_cert=Path(config.tls.cert) if config.tls else None,
         ssl_key=Path(config.tls.key) if config.tls else None,
     )
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    serving = asyncio.ensure_future(server.serve())
-    stopped = asyncio.ensure_future(stop.wait())
-    try:
-        await answers(config.control)
-        ready()
-        await asyncio.wait([serving, stopped], return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        control.stopping.set()
-        server.stop()  # type: ignore[no-untyped-call]  # because granian leaves it unannotated
-        stopped.cancel()
-        await asyncio.wait([serving], timeout=STOP_WITHIN_S)
-    if serving.done() and not stop.is_set():
-        raise ConfigurationError(f"the server on `{config.control}` ended by itself")
+    await serve_until_told(server, config.control, ready, stopping=control.stopping.set)

@@ -13,7 +13,6 @@ import orjson
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
-from magistrate.adapters.detectors.always_on import AlwaysOn
 from magistrate.adapters.host import SystemClock, SystemIds, draw
 from magistrate.adapters.listeners.gateway import Gateway
 from magistrate.adapters.recorder.client import RecorderClient
@@ -27,9 +26,11 @@ from magistrate.adapters.upstreams.switch import Switch
 from magistrate.app.bundles import PolicySource
 from magistrate.app.catalogue import base_url, catalogue
 from magistrate.app.config import Config, split_address
+from magistrate.app.inspection import Inspecting, classifier_of
 from magistrate.app.listening import answers, require_free
 from magistrate.app.policies import store_bundle
-from magistrate.classify.scanner import Scanner
+from magistrate.classify.sinks import Sinks
+from magistrate.classify.urls import HostList
 from magistrate.evidence.draft import Body, Draft
 from magistrate.exchange.errors import ConfigurationError, EvidenceUnavailable
 from magistrate.pipeline.line import Limits, Line
@@ -41,7 +42,6 @@ from magistrate.wire.dialects import DIALECTS
 DRAIN_S = 30.0
 STOP_WITHIN_S = 5.0
 POLICIES_EVERY_S = 1.0
-INSPECTION_DEADLINE_S = 2.0
 
 log = logging.getLogger("magistrate.gateway")
 
@@ -61,7 +61,8 @@ async def serve_gateway(config: Config, *, with_local_model: bool, ready: Callab
     keys = LiveKeys(config.state_db)
     recorder = RecorderClient(config.recorder_socket, wid=SystemIds().record())
     await recorder.connect()
-    line = _line(config, bundle, keys, recorder, engine)
+    classifier = classifier_of(config)
+    line = _line(config, bundle, keys, recorder, classifier, engine)
     gateway = Gateway(line, ready=lambda: recorder.problem() or keys.problem())
     await _announce_policy(gateway, config, bundle)
     host, port = split_address(config.listen)
@@ -100,6 +101,7 @@ async def serve_gateway(config: Config, *, with_local_model: bool, ready: Callab
             task.cancel()
         await asyncio.wait(tasks, timeout=STOP_WITHIN_S)
         await line.upstream.aclose()
+        await classifier.aclose()
         await recorder.close()
     if not stop.is_set():
         raise ConfigurationError(f"a part of the gateway on `{config.listen}` ended by itself")
@@ -110,6 +112,7 @@ def _line(
     bundle: Bundle,
     keys: LiveKeys,
     recorder: RecorderClient,
+    classifier: Inspecting,
     engine: local_model.Engine | None,
 ) -> Line:
     endpoints = catalogue(config) + ((local_model.ENDPOINT,) if engine else ())
@@ -119,13 +122,14 @@ def _line(
         draw=draw,
         keys=keys,
         dialects=DIALECTS,
-        classifier=AlwaysOn(Scanner, deadline_s=INSPECTION_DEADLINE_S),
+        classifier=classifier,
         bundle=bundle,
         catalogue=Catalogue(endpoints),
         evidence=recorder,
         upstream=_upstream(config, engine),
         telemetry=TelemetrySender(config.run_dir / "telemetry.sock"),
         token_key=_token_key(config),
+        sinks=Sinks(HostList(config.sinks.allow)),
         mode=config.mode,
         retention=config.evidence.retention.schedule(),
         limits=Limits(request_bytes=config.limits.body_bytes, answer_bytes=config.limits.answer_bytes),

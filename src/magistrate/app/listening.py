@@ -1,14 +1,47 @@
-"""Whether an address can be listened on, and whether somebody answers there."""
+"""Whether an address can be listened on, whether somebody answers there, and how a server of ours begins and ends."""
 
 import asyncio
 import errno
+import signal
 import socket
 import time
+from collections.abc import Callable
+
+from granian.server.embed import Server
 
 from magistrate.app.settings import split_address
 from magistrate.exchange.errors import ConfigurationError
 
 ANSWERS_WITHIN_S = 5.0
+STOP_WITHIN_S = 5.0
+
+
+async def serve_until_told(
+    server: Server, address: str, ready: Callable[[], None], *, stopping: Callable[[], None] | None = None
+) -> None:
+    """Serve until SIGTERM or SIGINT; call ``ready`` once ``address`` answers and ``stopping`` before the server ends.
+
+    Raises:
+        ConfigurationError: nothing answers on ``address``, or the server ended without being told to.
+    """
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    serving = asyncio.ensure_future(server.serve())
+    waiting = asyncio.ensure_future(told.wait())
+    try:
+        await answers(address)
+        ready()
+        await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        if stopping is not None:
+            stopping()
+        server.stop()  # type: ignore[no-untyped-call]  # because granian leaves it unannotated
+        waiting.cancel()
+        await asyncio.wait([serving], timeout=STOP_WITHIN_S)
+    if not told.is_set():
+        raise ConfigurationError(f"the server on `{address}` ended by itself")
 
 
 def taken(address: str) -> str | None:

@@ -35,6 +35,13 @@ Amount = Annotated[
     Decimal, Meta(extra_json_schema={"type": "number", "minimum": 0, "description": "Per `per` tokens."})
 ]
 ClassName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+Host = Annotated[
+    str,
+    Meta(
+        pattern=r"^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$",
+        description="A host name in ASCII (`xn--…` for others), or `*.name` for every host below a name.",
+    ),
+]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 
 
@@ -181,11 +188,87 @@ class EvidenceSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timestamp_every_s: Annotated[float, Meta(ge=10, le=86_400)] = 600.0
 
 
+LabelName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z][a-z0-9_]{0,31}(\.[a-z0-9_]{1,32}){0,3}$",
+        description="A label: dotted, as in docs/labels.md, or one of your own.",
+    ),
+]
+
+
+class PatternSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A pattern of your own."""
+
+    id: Name
+    label: LabelName
+    pattern: str
+    """In the common syntax without look-around; its longest match has at most 1024 characters, 96 with white space."""
+    ignore_case: bool = False
+    score: Annotated[float, Meta(gt=0, le=1)] = 0.9
+
+
+class DictionarySetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Values of your own, found by keyed hash."""
+
+    id: Name
+    label: LabelName
+    file: str
+    """Made by `magistrate dictionary`; it holds hashes only."""
+    key: Secret
+    """The key it was made with."""
+
+
+class RemoteSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A detector that is asked over HTTP, for requests and whole answers."""
+
+    id: Name
+    url: Annotated[str, Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
+    token: Secret | None = None
+    timeout_s: Annotated[float, Meta(gt=0, le=10)] = 0.5
+    on_failure: Literal["indeterminate", "skip"] = "indeterminate"
+    """What its silence means: `indeterminate` is denied unless the fail-mode table says otherwise; `skip` is a finding."""
+    streams: Literal["indeterminate", "skip"] = "indeterminate"
+    """The same for streamed answers, which it does not read."""
+
+
+class DetectorSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is looked for beside the built-in rules."""
+
+    trusted_hosts: tuple[Annotated[str, Meta(pattern=r"^[A-Za-z0-9.-]{1,253}$")], ...] = ()
+    """Hosts, with those below them, to which links may carry data: they give no `exfil.url`."""
+    patterns: tuple[PatternSetting, ...] = ()
+    dictionaries: tuple[DictionarySetting, ...] = ()
+    remote: tuple[RemoteSetting, ...] = ()
+
+
 class LimitSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Hard bounds of one exchange, in bytes: of its request and of its answer."""
 
     body_bytes: Annotated[int, Meta(ge=1024, le=1 << 30)] = 32 << 20
     answer_bytes: Annotated[int, Meta(ge=1024, le=1 << 30)] = 32 << 20
+
+
+class ThresholdSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Scores of your own, in thousandths, from which a model's finding counts. Unset: what the model was measured at."""
+
+    threats: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    unsafe: Annotated[int, Meta(ge=1, le=1000)] | None = None
+
+
+class InspectionSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The model tier: trained models that read requests after the rules did."""
+
+    model_tier: Literal["on", "off"] = "off"
+    """Off unless you ask: it costs time, and a call whose inspection misses its deadline is refused."""
+    deadline_ms: Annotated[int, Meta(ge=1, le=60_000)] = 250
+    """For all models together. What is not judged by then is indeterminate, and refused in mode `enforce`."""
+    sensitivity: Literal["normal", "high"] = "normal"
+    """`normal` takes one harmless text of two hundred for an attack, `high` one of a hundred (measured on sources that
+    training left out)."""
+    unsafe: Literal["on", "off"] = "off"
+    """Requests for harm and abusive language, in users' words. A signal, not a moderation service."""
+    thresholds: ThresholdSetting = ThresholdSetting()
 
 
 class LogSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -194,6 +277,12 @@ class LogSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "json", "text"] = "auto"
     """`auto` writes text on a terminal and JSON lines elsewhere."""
+
+
+class SinkSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where links and images in answers may lead. What leads elsewhere is labelled `sink.link` or `sink.image`."""
+
+    allow: tuple[Host, ...] = ()
 
 
 class TlsSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -216,8 +305,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     policies: str = ""
     """Directory of Cedar policies; empty means the built-in starter policies."""
     evidence: EvidenceSetting = EvidenceSetting()
+    detectors: DetectorSetting = DetectorSetting()
     limits: LimitSetting = LimitSetting()
+    inspection: InspectionSetting = InspectionSetting()
     log: LogSetting = LogSetting()
+    sinks: SinkSetting = SinkSetting()
     tls: TlsSetting | None = None
 
     @property

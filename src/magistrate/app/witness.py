@@ -1,7 +1,5 @@
 """The witness as a process: key files, the list of logs, the server around the listener."""
 
-import asyncio
-import signal
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,13 +12,12 @@ from magistrate.adapters.recorder.rootkey import secret_file
 from magistrate.adapters.telemetry.logs import configure
 from magistrate.adapters.witness.book import Book
 from magistrate.adapters.witness.listener import Witness
-from magistrate.app.listening import answers, require_free
+from magistrate.app.listening import require_free, serve_until_told
 from magistrate.app.settings import split_address
 from magistrate.evidence.cosignature import ED25519, ML_DSA_44, Cosigner
 from magistrate.evidence.note import NoteError, Verifier
 from magistrate.exchange.errors import ConfigurationError
 
-STOP_WITHIN_S = 5.0
 MOST_LOGS = 10_000
 NAME_FILE = "name"
 
@@ -123,20 +120,7 @@ async def serve_witness(
         ssl_cert=listening.cert,
         ssl_key=listening.key,
     )
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    serving = asyncio.ensure_future(server.serve())
-    stopped = asyncio.ensure_future(stop.wait())
     try:
-        await answers(listening.address)
-        ready()
-        await asyncio.wait([serving, stopped], return_when=asyncio.FIRST_COMPLETED)
+        await serve_until_told(server, listening.address, ready)
     finally:
-        server.stop()  # type: ignore[no-untyped-call]  # because granian leaves it unannotated
-        stopped.cancel()
-        await asyncio.wait([serving], timeout=STOP_WITHIN_S)
         book.close()
-    if serving.done() and not stop.is_set():
-        raise ConfigurationError(f"the server on `{listening.address}` ended by itself")

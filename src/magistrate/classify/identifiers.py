@@ -3,11 +3,11 @@
 from magistrate.classify import validators as valid
 from magistrate.classify.rule import Rule
 
-_END = r"(?![A-Za-z0-9_]|[-./]?[0-9])"
+END = r"(?![A-Za-z0-9_]|[-./]?[0-9])"
 """The value is over: no letter, and no digit behind one separator."""
 
 
-def _announced(words: str) -> str:
+def announced(words: str) -> str:
     """Return a pattern for a word that announces a value, up to the value: ``NPI no. ``, ``"dob": "``."""
     return (
         rf"(?i)(?<![A-Za-z])(?:{words})[\"']?"
@@ -33,8 +33,8 @@ IDENTIFIERS: tuple[Rule, ...] = (
         "birth_date",
         "pii.birth_date",
         r"(?:dob|birth|born)[^0-9\n\x00]{0,40}[0-9]",
-        _announced("dob|(?:date|day) of birth|birth[ _-]?dat[ea]|birthday|born(?: on)?")
-        + rf"(?P<v>{_DAY}){_END}",
+        announced("dob|(?:date|day) of birth|birth[ _-]?dat[ea]|birthday|born(?: on)?")
+        + rf"(?P<v>{_DAY}){END}",
         valid.date,
         priority=15,
         good=("DOB: «1984-03-12»", "date of birth «12/03/1984»", '"birth_date": "«03.12.1984»"'),
@@ -56,7 +56,7 @@ IDENTIFIERS: tuple[Rule, ...] = (
         "npi",
         "phi.npi",
         r"npi[^0-9\n\x00]{0,40}[0-9]",
-        _announced("npi(?: number| no)?") + rf"(?P<v>[12][0-9]{{9}}){_END}",
+        announced("npi(?: number| no)?") + rf"(?P<v>[12][0-9]{{9}}){END}",
         valid.npi,
         priority=45,
         good=("NPI: «1234567893»", "npi number «1245319599»", "NPI #«1679576722»"),
@@ -66,7 +66,7 @@ IDENTIFIERS: tuple[Rule, ...] = (
         "dea",
         "phi.dea",
         r"dea[^0-9\n\x00]{0,40}[0-9]",
-        _announced("dea(?: number| no)?") + rf"(?P<v>[ABCDEFGHJKLMPRSTUX][A-Z9][0-9]{{7}}){_END}",
+        announced("dea(?: number| no)?") + rf"(?P<v>[ABCDEFGHJKLMPRSTUX][A-Z9][0-9]{{7}}){END}",
         valid.dea,
         priority=45,
         good=("DEA: «AB1234563»", "dea number «BB1388568»", "DEA #«FK1234563»"),
@@ -85,7 +85,7 @@ IDENTIFIERS: tuple[Rule, ...] = (
         "nhs",
         "phi.nhs",
         r"nhs[^0-9\n\x00]{0,40}[0-9]",
-        _announced("nhs(?: number| no)?") + rf"(?P<v>[0-9]{{3}}([ -]?)[0-9]{{3}}\2[0-9]{{4}}){_END}",
+        announced("nhs(?: number| no)?") + rf"(?P<v>[0-9]{{3}}([ -]?)[0-9]{{3}}\2[0-9]{{4}}){END}",
         valid.nhs,
         priority=45,
         good=("NHS number: «943 476 5919»", "nhs no «9434765919»", "NHS: «401-023-2137»"),
@@ -95,7 +95,7 @@ IDENTIFIERS: tuple[Rule, ...] = (
         "card.code",
         "pci.cvv",
         r"(?:cvv|cvc|card (?:security|verification))[^\n\x00]{0,40}[0-9]{3}",
-        _announced("cvv2?|cvc2?|card (?:security|verification) (?:code|value)") + rf"(?P<v>[0-9]{{3,4}}){_END}",
+        announced("cvv2?|cvc2?|card (?:security|verification) (?:code|value)") + rf"(?P<v>[0-9]{{3,4}}){END}",
         priority=65,
         score_milli=900,
         good=("CVV: «123»", "cvc2 «4821»", "card security code is «907»"),

@@ -1,11 +1,14 @@
 """The stream inspector: a text that arrives in pieces, judged as if it had arrived whole.
 
 A cut is safe when no value can begin before it and end behind it, whatever comes next. A value that may still grow reaches
-to the end of what is known, so it begins in one of three places, and these are held:
+to the end of what is known, so it begins in one of these places, and these are held:
 
 - the token under way (a run without white space), up to the longest value there is;
 - the groups before it, if each could be joined to the next by a single separator and the first could begin a number;
-- a private key or the beginning of one, from its first line to its last.
+- a private key or the beginning of one, from its first line to its last;
+- letters spaced out one by one, and as much text as the longest phrase that the reader's own detectors look for.
+
+An escape that is not complete (``&#5``) may become any character: what is before it is judged as if it were the end.
 
 A value that is complete is a finding, and no cut goes through a finding. All of it is measured in the normal spelling, so
 that what hides between a value's characters does not stretch the bounds. Whoever stretches them all the same is met by
@@ -30,7 +33,7 @@ from magistrate.classify.rules import (
 )
 from magistrate.classify.scanner import DETECTOR, INCOMPLETE, Scanner
 from magistrate.classify.validators import IBAN_LENGTHS
-from magistrate.classify.views import view_of
+from magistrate.classify.views import escape_begins, view_of
 from magistrate.exchange.finding import Finding, FindingStatus
 
 ChannelT = TypeVar("ChannelT", bound=Hashable)
@@ -90,8 +93,10 @@ class Inspector(Generic[ChannelT]):
     the whole, or one of them is INDETERMINATE; nothing of a value is released before its finding is.
     """
 
-    def __init__(self, scanner: Scanner) -> None:
+    def __init__(self, scanner: Scanner, *, notices: tuple[Finding, ...] = ()) -> None:
+        """``notices`` are told with the first stretch: what else there is to know about this inspection."""
         self._scanner = scanner
+        self._notices = notices
         self._channels: dict[ChannelT, _Channel] = {}
 
     def feed(self, channel: ChannelT, text: str) -> Ready:
@@ -100,7 +105,8 @@ class Inspector(Generic[ChannelT]):
         if state is None:
             state = self._channels[channel] = _Channel()
         state.text += text
-        ready = self._release(state, state.released + _safe_until(state.text[state.released :]))
+        safe = _safe_until(state.text[state.released :], self._scanner.phrase)
+        ready = self._release(state, state.released + safe)
         if len(state.text) - state.released > MOST_HELD:
             return self._give_up(state, ready)
         return ready
@@ -128,6 +134,8 @@ class Inspector(Generic[ChannelT]):
             for f in found
             if f.status is not FindingStatus.FOUND or start <= f.start < until
         )
+        if self._notices:
+            findings, self._notices = self._notices + findings, ()
         ready = Ready(state.text[start:until], findings)
         state.released = until
         if not closing and self._forget(state, found):
@@ -190,13 +198,16 @@ def _context_from(released: str) -> int:
     return keep if view is None or keep == 0 else view.span(keep, keep + 1)[0]
 
 
-def _safe_until(held: str) -> int:
+def _safe_until(held: str, phrase: int) -> int:
     """Return how far ``held`` can be released if no finding straddles that place."""
-    view = view_of(held)
-    seen = held if view is None else view.text
-    until = min(_before_tokens(seen), _before_key(seen))
+    known = held[: escape_begins(held)]
+    view = view_of(known)
+    seen = known if view is None else view.text
+    until = min(_before_tokens(seen), _before_key(seen), _before_spaced(seen))
+    if phrase:
+        until = min(until, max(0, len(seen) - phrase))
     if until >= len(seen):
-        return len(held)
+        return len(known)
     return until if view is None else view.span(until, until + 1)[0]
 
 
@@ -225,6 +236,18 @@ def _before_tokens(seen: str) -> int:
         if tail[start].isalpha():
             begins = _ACCOUNT
     return floor + left
+
+
+def _before_spaced(seen: str) -> int:
+    """Return where the characters begin that stand alone, one separator between two, up to the end."""
+    first = len(seen)
+    at = first - (2 if seen[-1:].isspace() else 1)
+    while at >= 0 and not seen[at].isspace() and len(seen) - at <= LONGEST_CHAIN:
+        if at > 0 and not seen[at - 1].isspace():
+            break
+        first = at
+        at -= 2
+    return first
 
 
 def _after_foreign(token: str) -> int:

@@ -1,11 +1,14 @@
 """Replacing findings in a text: by a mask, or by a token that stays the same for the same value."""
 
 import hmac
+import re
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from magistrate.classify.taxonomy import ancestors, mask_of
 from magistrate.exchange.finding import Finding, FindingStatus
+
+_NO_NAME = re.compile(r"[^A-Z0-9_]")
 
 TOKEN_HEX = 12
 """Hex digits of a token: 48 bits, so that a thousand values of one conversation collide once in half a billion."""
@@ -38,7 +41,7 @@ def token(label: str, value: str, key: bytes) -> str:
     HMAC-SHA-256 under ``key`` with the label as domain: an unkeyed hash of a short value is found by trying them all.
     Case and surrounding space do not matter, so that one address is one token.
     """
-    name = mask_of(label).strip("[]")
+    name = _NO_NAME.sub("", mask_of(label).upper()) or "VALUE"
     digest = hmac.digest(
         key, f"{label}\0{value.strip().casefold()}".encode("utf-8", "surrogatepass"), "sha256"
     )
@@ -46,12 +49,16 @@ def token(label: str, value: str, key: bytes) -> str:
 
 
 def rewrite(text: str, replacements: Iterable[tuple[Finding, str]]) -> str:
-    """Return ``text`` with each finding's span replaced. The spans count ``text``'s own characters; none overlap."""
+    """Return ``text`` with each finding's span replaced. The spans count ``text``'s own characters.
+
+    Detectors do not know each other, so spans may overlap: together they are replaced by what the first one becomes.
+    """
     pieces: list[str] = []
     at = 0
-    for finding, new in sorted(replacements, key=lambda pair: pair[0].start):
-        pieces += (text[at : finding.start], new)
-        at = finding.end
+    for finding, new in sorted(replacements, key=lambda pair: (pair[0].start, -pair[0].end)):
+        if finding.start >= at:
+            pieces += (text[at : finding.start], new)
+        at = max(at, finding.end)
     pieces.append(text[at:])
     return "".join(pieces)
 
@@ -64,6 +71,6 @@ def _replaced(
         for finding in findings
         if finding.status is FindingStatus.FOUND
         and finding.end > finding.start
-        and matches(finding.label, patterns)
+        and any(matches(label, patterns) for label in finding.labels)
     ]
     return rewrite(text, [(f, new(f.label, text[f.start : f.end])) for f in chosen])

@@ -7,7 +7,12 @@ and none but a private key holds white space, apart from single separators betwe
 """
 
 from magistrate.classify import validators as valid
+from magistrate.classify.credentials import CREDENTIALS
 from magistrate.classify.identifiers import IDENTIFIERS
+from magistrate.classify.links import LINKS
+from magistrate.classify.markings import MARKINGS
+from magistrate.classify.national import NATIONAL
+from magistrate.classify.phones import PHONES
 from magistrate.classify.rule import (
     KEY_BEGINS,
     KEY_BODY,
@@ -17,6 +22,7 @@ from magistrate.classify.rule import (
     LONGEST_VALUE,
     Rule,
 )
+from magistrate.classify.sources import SOURCES
 from magistrate.classify.vendors import VENDORS
 
 __all__ = [
@@ -78,38 +84,6 @@ _FIRST: tuple[Rule, ...] = (
         bad=("icon@2x.png", "user@localhost", "@decorator", "git@github"),
     ),
     Rule(
-        "phone.international",
-        "pii.phone",
-        r"\+[0-9][0-9 .()-]{5}",
-        r"(?<![\w+])\+[1-9](?:[ .-]?\(?[0-9]{1,5}\)?){2,7}(?![\w])",
-        valid.phone,
-        priority=20,
-        good=("call «+44 20 7946 0958» now", "«+14155552671»", "tel:«+49 (30) 901820»"),
-        bad=("1+2 345", "x = +12", "a+123456789b"),
-    ),
-    Rule(
-        "phone.us",
-        "pii.phone",
-        r"[2-9][0-9]{2}\)?[ .-]{0,2}[2-9][0-9]{2}[ .-][0-9]{4}",
-        r"(?<![\w.+-])(?:1[ .-])?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[ .-][0-9]{4}(?![\w-])",
-        valid.phone,
-        priority=20,
-        good=("reach me at «(415) 555-2671»", "«415-555-2671» is mine", "«415.555.2671»"),
-        bad=("version 415.555.26712", "2024-555-2671", "order 1415-555-26711"),
-    ),
-    Rule(
-        "phone.context",
-        "pii.phone",
-        r"(?:phone|tel|mobile|cell|fax|whatsapp)[^0-9\n\x00]{0,40}[0-9]",
-        r"(?i)\b(?:phone|tel|telephone|mobile|cell|fax|whatsapp)"
-        + _IS
-        + r"(?P<v>0?[0-9]{2,5}(?:[ .-]?[0-9]{2,5}){1,4})(?![\w-])",
-        valid.phone,
-        priority=10,
-        good=("phone: «4155552671»", "Mobile number «07911 123456»", "fax «030 901820»"),
-        bad=("telephone 12", "cell 5", "phone: none"),
-    ),
-    Rule(
         "ssn.dashed",
         "pii.ssn",
         r"[0-9]{3}-[0-9]{2}-[0-9]{4}",
@@ -145,7 +119,7 @@ _FIRST: tuple[Rule, ...] = (
         "passport",
         "pii.passport",
         r"passport[^\n\x00]{0,40}[0-9]",
-        r"(?i)\bpassport(?: book| card)?" + _IS + r"(?P<v>[A-Z]?[0-9]{8,9})(?![\w-])",
+        r"(?i)\bpassport(?: book| card| id)?" + _IS + r"(?P<v>[A-Z]{0,3}[0-9]{6,9})(?![\w-])",
         priority=30,
         good=("passport number: «512345678»", "US Passport «C12345678»", "Passport No. «A01234567»"),
         bad=("passport photo 35", "passport 12345", "boarding pass 512345678"),
@@ -154,9 +128,9 @@ _FIRST: tuple[Rule, ...] = (
         "driver_licence",
         "pii.driver_licence",
         r"(?:licen[cs]e|\bdl)[^\n\x00]{0,40}[0-9]",
-        r"(?i)\b(?:driver'?s?'? licen[cs]e|driving licen[cs]e|\bdl(?= ?(?:#|no|number|:)))"
+        r"(?i)\b(?:driver['’]?s?['’]? licen[cs]e|driving licen[cs]e|\bdl(?= ?(?:#|no|number|:)))"
         + _IS
-        + r"(?P<v>[A-Z]{0,2}[0-9]{1,4}-?[0-9]{3,4}-?[0-9]{2,5}(?:-[0-9]{1,3})?)(?![\w-])",
+        + r"(?P<v>[A-Z]{0,2}[0-9]{3,14}(?:-[0-9]{2,4}){0,3})(?![\w-])",
         priority=30,
         good=("driver's license: «D1234567»", "Driver license number «F255-9215-0094»", "DL# «S9998881»"),
         bad=("licence MIT 2024", "license plate", "driver's license fee 20"),
@@ -164,12 +138,17 @@ _FIRST: tuple[Rule, ...] = (
     Rule(
         "mrn",
         "phi.mrn",
-        r"(?:mrn|medical record|patient (?:id|number|no))[^\n\x00]{0,40}[0-9]",
-        r"(?i)\b(?:mrn|medical record(?: number| no)?|patient (?:id|number|no))"
+        r"(?:mrn|medical (?:record|file)|patient (?:id|number|no))[^\n\x00]{0,40}[0-9]",
+        r"(?i)\b(?:mrn|medical (?:record|file)(?: number| no)?|patient (?:id|mrn|number|no))"
         + _IS
-        + r"(?P<v>[A-Z]{0,3}-?[0-9]{5,12})(?![\w-])",
+        + r"(?P<v>[A-Z]{0,6}[-_]?[0-9]{5,12}[A-Z]?)(?![\w-])",
         priority=45,
-        good=("MRN: «84736251»", "medical record number «A1234567»", "Patient ID «0012345»"),
+        good=(
+            "MRN: «84736251»",
+            "Medical file #«MXC-438220»",
+            "medical record number «A1234567»",
+            "Patient ID «0012345»",
+        ),
         bad=("mrn pending", "patient id: none", "medical record 12"),
     ),
     # --- cards and accounts (digit runs are taken apart by `digits`, see scanner)
@@ -194,8 +173,8 @@ _FIRST: tuple[Rule, ...] = (
     # --- secrets
     _secret(
         "aws",
-        r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{4}",
-        _OPEN + r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}(?![A-Za-z0-9])",
+        r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}",
+        _OPEN + r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])",
         "id «AKIAQ3XK7LMN2PWZ5RTV» in use",
         "«ASIAQ3XK7LMN2PWZ5RTV»",
         "aws_access_key_id=«AKIAZ7Q2W3E4R5T6Y7U2»",
@@ -411,7 +390,7 @@ _FIRST: tuple[Rule, ...] = (
         "url_password",
         "secret.connection_string",
         r"://[^\s/@:\x00]{0,64}:[^\s/@\x00]{3,128}@",
-        r"(?<=://)[A-Za-z0-9._~%!$&'*+;=-]{0,64}:(?P<v>[A-Za-z0-9._~%!$&'()*+,;=^#?-]{3,128})(?=@[A-Za-z0-9\[])",
+        r"(?<=://)(?!user(?:name)?:pass(?:word)?@)[A-Za-z0-9._~%!$&'*+;=-]{0,64}:(?P<v>[A-Za-z0-9._~%!$&'()*+,;=^#?-]{3,128})(?=@[A-Za-z0-9\[])",
         valid.not_placeholder,
         reach=224,
         priority=90,
@@ -422,28 +401,11 @@ _FIRST: tuple[Rule, ...] = (
         ),
         bad=("https://host:8080/path@x", "postgres://app:${PW}@db/x", "mailto:a@b.c"),
     ),
-    Rule(
-        "assigned",
-        "secret.password",
-        r"(?:passw(?:or)?d|passwd|pwd|secret|api[_-]?key|access[_-]?token|auth[_-]?token|client[_-]?secret)[\"'\w]{0,16}\s{0,3}(?:=|:|=>)",
-        r"(?i)(?:passw(?:or)?d|passwd|pwd|secret|api[_-]?key|access[_-]?token|auth[_-]?token|client[_-]?secret)(?:_?[a-z0-9]{0,12})?[\"']?\s{0,3}(?:=>|:=|=|:)\s{0,3}"
-        r"(?P<q>[\"'])(?P<v>[!#-&(-~]{8,128})(?P=q)",
-        valid.password,
-        priority=80,
-        reach=64,
-        ahead=256,
-        score_milli=850,
-        good=('password = "«hunter2!Zx9»"', "api_key: '«k3J9sLq0PzX7»'", '"client_secret": "«Qw3rTy-77aB»"'),
-        bad=(
-            'password = os.environ["DB"]',
-            'password: "${VAULT}"',
-            'password = "changeme"',
-            "secret: your_secret_here",
-        ),
-    ),
 )
 
-RULES: tuple[Rule, ...] = _FIRST + IDENTIFIERS + VENDORS
+RULES: tuple[Rule, ...] = (
+    _FIRST + PHONES + IDENTIFIERS + NATIONAL + VENDORS + CREDENTIALS + MARKINGS + SOURCES + LINKS
+)
 """Every rule but the card number's, which needs more than a pattern: see `digits`."""
 
 CARD_TRIGGER = r"[0-9](?:[ \t.\n-]?[0-9]){11}"

@@ -7,17 +7,27 @@ import msgspec
 
 
 class Label(msgspec.Struct, frozen=True):
-    """One entry of the taxonomy. ``mask`` is what redaction writes in its place."""
+    """One entry of the taxonomy. ``mask`` is what redaction writes in its place.
+
+    ``reserved`` names are for model-backed detectors and detectors of your own: no rule of the always-on tier gives them.
+    """
 
     name: str
     title: str
     mask: str
     regulations: tuple[str, ...] = ()
+    reserved: bool = False
 
+
+NEUTRAL = "about:blank#withheld"
+"""Stands for a target that is withheld: an address that is valid wherever one may stand, and leads nowhere."""
 
 _GDPR = "GDPR Art. 4(1)"
+_NATIONAL = "GDPR Art. 87"
+_SPECIAL = "GDPR Art. 9"
 _GLBA = "GLBA NPI"
 _HIPAA = "HIPAA 164.514(b)(2)(i)"
+_OWASP = "OWASP LLM"
 
 _VENDORS = {
     "anthropic": "Anthropic API key", "atlassian": "Atlassian API token", "aws": "AWS access key",
@@ -33,39 +43,147 @@ _VENDORS = {
     "telegram": "Telegram bot token", "twilio": "Twilio API key", "vault": "HashiCorp Vault token", "xai": "xAI API key",
 }  # fmt: skip
 
+_NUMBERS = {
+    "aadhaar": ("India: Aadhaar number", "AADHAAR"), "ahv": ("Switzerland: AHV number", "AHV"),
+    "bsn": ("Netherlands: citizen service number", "BSN"), "cpf": ("Brazil: CPF", "CPF"),
+    "cpr": ("Denmark: CPR number", "CPR"), "curp": ("Mexico: CURP", "CURP"), "dni": ("Spain: DNI or NIE", "DNI"),
+    "fodselsnummer": ("Norway: national identity number", "FODSELSNUMMER"), "hetu": ("Finland: personal identity code", "HETU"),
+    "nino": ("UK: national insurance number", "NINO"), "nir": ("France: NIR (INSEE) number", "NIR"),
+    "nric": ("Singapore: NRIC or FIN", "NRIC"), "pesel": ("Poland: PESEL", "PESEL"),
+    "personnummer": ("Sweden: personal identity number", "PERSONNUMMER"), "pps": ("Ireland: PPS number", "PPS"),
+    "rut": ("Chile: RUT", "RUT"), "tfn": ("Australia: tax file number", "TFN"),
+    "national_id": ("national identity number of another country", "NATIONAL_ID"),
+}  # fmt: skip
+
+_SPECIAL_CATEGORIES = {
+    "ethnicity": "racial or ethnic origin", "politics": "political opinions", "religion": "religious or philosophical beliefs",
+    "union": "trade union membership", "genetic": "genetic data", "biometric": "biometric data", "health": "health, as a topic",
+    "sexuality": "sex life or sexual orientation",
+}  # fmt: skip
+
+_LANGUAGES = {
+    "c": "C or C++", "go": "Go", "java": "Java, Kotlin or C#", "javascript": "JavaScript or TypeScript", "python": "Python",
+    "rust": "Rust", "shell": "shell", "sql": "SQL",
+}  # fmt: skip
+
 TAXONOMY: dict[str, Label] = {
     label.name: label
     for label in (
         Label("pii", "personal data", "[PERSONAL]", (_GDPR,)),
-        Label("pii.email", "e-mail address", "[EMAIL]", (_HIPAA + "(F)", _GLBA)),
-        Label("pii.phone", "telephone number", "[PHONE]", (_HIPAA + "(D)", _GLBA)),
-        Label("pii.ssn", "US social security number", "[SSN]", (_HIPAA + "(G)", _GLBA)),
-        Label("pii.itin", "US taxpayer number", "[ITIN]", (_GLBA,)),
-        Label("pii.nino", "UK national insurance number", "[NINO]", ("GDPR Art. 87",)),
-        Label("pii.passport", "passport number", "[PASSPORT]", ("GDPR Art. 87", _HIPAA + "(K)")),
-        Label("pii.driver_licence", "driver's licence number", "[DRIVER_LICENCE]", (_HIPAA + "(K)", _GLBA)),
+        Label("pii.name", "name of a person", "[NAME]", (_HIPAA + "(A)", _GLBA), reserved=True),
+        Label(
+            "pii.address",
+            "postal address or place below a state",
+            "[ADDRESS]",
+            (_HIPAA + "(B)", _GLBA),
+            reserved=True,
+        ),
         Label("pii.birth_date", "date of birth", "[BIRTH_DATE]", (_HIPAA + "(C)",)),
+        Label(
+            "pii.date",
+            "date about a person: admission, discharge, death",
+            "[DATE]",
+            (_HIPAA + "(C)",),
+            reserved=True,
+        ),
+        Label("pii.age", "age above 89", "[AGE]", (_HIPAA + "(C)",), reserved=True),
+        Label("pii.phone", "telephone or fax number", "[PHONE]", (_HIPAA + "(D), (E)", _GLBA)),
+        Label("pii.email", "e-mail address", "[EMAIL]", (_HIPAA + "(F)", _GLBA)),
+        Label("pii.ssn", "US social security number", "[SSN]", (_HIPAA + "(G)", _GLBA)),
+        Label("pii.itin", "US taxpayer number", "[ITIN]", (_HIPAA + "(R)", _GLBA)),
+        Label("pii.sin", "Canada: social insurance number", "[SIN]", (_NATIONAL, _GLBA)),
+        Label("pii.tax_id", "tax number of a person or firm", "[TAX_ID]", (_NATIONAL, _HIPAA + "(R)", _GLBA)),
+        *(
+            Label(f"pii.{name}", title, f"[{mask}]", (_NATIONAL, _HIPAA + "(R)"))
+            for name, (title, mask) in _NUMBERS.items()
+        ),
+        Label("pii.passport", "passport number", "[PASSPORT]", (_NATIONAL, _HIPAA + "(K)")),
+        Label("pii.driver_licence", "driver's licence number", "[DRIVER_LICENCE]", (_HIPAA + "(K)", _GLBA)),
+        Label("pii.vin", "vehicle identification number", "[VIN]", (_HIPAA + "(L)",)),
+        Label("pii.plate", "licence plate", "[PLATE]", (_HIPAA + "(L)",)),
+        Label(
+            "pii.device",
+            "device address or number (MAC, IMEI)",
+            "[DEVICE]",
+            ("GDPR recital 30", _HIPAA + "(M)"),
+        ),
+        Label("pii.url", "web address of a person", "[URL]", (_HIPAA + "(N)",), reserved=True),
         Label("pii.ip", "public IP address", "[IP]", ("GDPR recital 30", _HIPAA + "(O)")),
-        Label("phi", "health data", "[HEALTH]", ("HIPAA PHI", "GDPR Art. 9")),
+        Label(
+            "pii.biometric",
+            "fingerprint, voice print",
+            "[BIOMETRIC]",
+            (_SPECIAL, _HIPAA + "(P)"),
+            reserved=True,
+        ),
+        Label("pii.face", "photograph of a face", "[PHOTO]", (_HIPAA + "(Q)",), reserved=True),
+        Label("phi", "health data", "[HEALTH]", ("HIPAA PHI", _SPECIAL)),
         Label("phi.mrn", "medical record number", "[MRN]", (_HIPAA + "(H)",)),
         Label("phi.npi", "US provider number", "[NPI]", (_HIPAA + "(K)",)),
         Label("phi.dea", "US prescriber number", "[DEA]", (_HIPAA + "(K)",)),
         Label("phi.mbi", "Medicare beneficiary number", "[MBI]", (_HIPAA + "(I)",)),
-        Label("phi.nhs", "NHS number", "[NHS]"),
+        Label("phi.nhs", "UK: NHS number", "[NHS]"),
+        Label("phi.medicare_au", "Australia: Medicare card number", "[MEDICARE]"),
+        Label("phi.health_plan", "health plan or insurance number", "[HEALTH_PLAN]", (_HIPAA + "(I)",)),
+        Label("phi.device", "serial number of a device", "[DEVICE]", (_HIPAA + "(M)",)),
+        Label("phi.diagnosis_code", "ICD-10 code", "[DIAGNOSIS]"),
+        Label("phi.clinical", "diagnosis, medication or finding in words", "[CLINICAL]", reserved=True),
+        Label("special", "special category of personal data", "[SPECIAL]", (_SPECIAL,), reserved=True),
+        *(
+            Label(f"special.{name}", title, "[SPECIAL]", reserved=True)
+            for name, title in _SPECIAL_CATEGORIES.items()
+        ),
+        Label("special.criminal", "criminal convictions", "[SPECIAL]", ("GDPR Art. 10",), reserved=True),
         Label("pci", "card data", "[CARD_DATA]", ("PCI DSS",)),
         Label("pci.pan", "payment card number", "[CARD]", ("PCI DSS 3.5", _GLBA)),
         Label("pci.cvv", "card security code", "[CVV]", ("PCI DSS 3.3",)),
         Label("fin", "financial data", "[FINANCIAL]", (_GLBA,)),
-        Label("fin.iban", "international bank account number", "[IBAN]", (_GDPR,)),
-        Label("secret", "credential", "[SECRET]", ("SOC 2 CC6.1",)),
+        Label("fin.iban", "international bank account number", "[IBAN]", (_GDPR, _HIPAA + "(J)")),
+        Label("fin.account", "account number", "[ACCOUNT]", (_GDPR, _HIPAA + "(J)")),
+        Label("fin.routing", "routing number, sort code, BIC, IFSC", "[ROUTING]"),
+        Label("fin.crypto", "address of a crypto wallet", "[WALLET]"),
+        Label("secret", "credential", "[SECRET]", ("SOC 2 CC6.1", "PCI DSS 8.3")),
         Label("secret.private_key", "private key", "[SECRET]"),
         Label("secret.password", "password or key given a name", "[SECRET]"),
+        Label("secret.token", "token given a name", "[SECRET]"),
         Label("secret.connection_string", "password in an address", "[SECRET]"),
         Label("secret.authorization", "authorization header", "[SECRET]"),
         Label("secret.jwt", "JSON Web Token", "[SECRET]"),
         *(Label(f"secret.{vendor}", title, "[SECRET]") for vendor, title in _VENDORS.items()),
+        Label("marking", "confidentiality marking", "[MARKING]", ("contracts, trade secret law",)),
+        Label("marking.confidential", "confidential, restricted", "[MARKING]"),
+        Label("marking.internal", "internal only, not for release", "[MARKING]"),
+        Label("marking.privileged", "legal privilege", "[MARKING]"),
+        Label("marking.tlp", "Traffic Light Protocol amber or red", "[MARKING]", ("FIRST TLP 2.0",)),
+        Label(
+            "marking.mnpi",
+            "material non-public information, embargo",
+            "[MARKING]",
+            ("Regulation FD", "MAR Art. 7"),
+        ),
+        Label("marking.export_control", "export-controlled", "[MARKING]", ("EAR", "ITAR")),
+        Label("marking.classified", "government classification", "[MARKING]"),
+        Label("code", "source code", "[CODE]", ("trade secret law",)),
+        *(Label(f"code.{name}", f"source code: {title}", "[CODE]") for name, title in _LANGUAGES.items()),
+        Label("code.licence", "licence of source code", "[CODE]"),
+        Label("exfil", "carries data away", "[LINK]", (_OWASP + "02",)),
+        Label("exfil.url", "link that carries data", "[LINK]"),
+        Label("custom", "what your own detectors find", "[CUSTOM]", reserved=True),
+        Label("sink", "target in an answer that leads off the list of hosts", NEUTRAL, ("OWASP LLM02",)),
+        Label("sink.link", "link that somebody may follow", NEUTRAL),
+        Label("sink.image", "image or style that is followed without a click", NEUTRAL),
+        Label("content", "kind of content", "[WITHHELD]"),
+        Label("content.unsafe", "unsafe content", "[WITHHELD]"),
+        Label("content.unsafe.request", "request for help with harm", "[WITHHELD]"),
+        Label("content.unsafe.toxic", "abusive language", "[WITHHELD]"),
+        Label(
+            "threat", "attack on the model or its tools", "[WITHHELD]", ("OWASP LLM01", "EU AI Act Art. 15")
+        ),
+        Label("threat.injection", "prompt injection, direct or hidden in data", "[WITHHELD]"),
+        Label("threat.jailbreak", "attempt to free the model of its rules", "[WITHHELD]"),
         Label("inspection", "state of the inspection", "[WITHHELD]"),
         Label("inspection.incomplete", "could not be inspected", "[WITHHELD]"),
+        Label("inspection.skipped", "a detector was not asked, as configured", "[WITHHELD]"),
     )
 }
 

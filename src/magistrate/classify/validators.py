@@ -1,16 +1,17 @@
 """Validators: what a pattern cannot say. Each takes the matched value and answers whether it is one."""
 
 import ipaddress
-import math
 import re
-from collections import Counter
+
+from magistrate.classify.checksums import luhn
+from magistrate.classify.wording import entropy
 
 _IIN = re.compile(
     r"(?:4\d{12}(?:\d{3}){0,2}"  # Visa: 13, 16, 19
     r"|(?:5[1-5]\d{2}|222[1-9]|22[3-9]\d|2[3-6]\d{2}|27[01]\d|2720)\d{12}"  # Mastercard
     r"|3[47]\d{13}"  # American Express
     r"|(?:6011|65\d{2}|64[4-9]\d)\d{12,15}"  # Discover
-    r"|35(?:2[89]|[3-8]\d)\d{12,15}"  # JCB
+    r"|35\d{14,17}|(?:1800|2131)\d{11}"  # JCB has 3528 to 3589; what is near is taken too
     r"|3(?:0[0-5]|[68]\d)\d{11,16}"  # Diners
     r"|62\d{14,17}"  # UnionPay
     r"|(?:5018|5020|5038|6304|6759|676[1-3])\d{8,15})"  # Maestro
@@ -36,21 +37,10 @@ _PLACEHOLDER = re.compile(
 )
 
 
-_BARE_CODE = re.compile(
+BARE_CODE = re.compile(
     r"://|^[A-Za-z_][A-Za-z0-9_]*\.[A-Za-z_]|^[0-9.,:-]+$|^0x|^[A-Za-z]+[0-9]{1,2}$|^[$%@&./]|[.:=]$"
 )
 """An address, an attribute, a number, a version, a name with a number behind it, a variable, a path, half a sentence."""
-
-
-def luhn(digits: str) -> bool:
-    """ISO/IEC 7812-1 annex B."""
-    total = 0
-    for index, digit in enumerate(reversed(digits)):
-        value = int(digit)
-        if index % 2:
-            value = value * 2 - 9 if value > 4 else value * 2
-        total += value
-    return total % 10 == 0
 
 
 def card(digits: str) -> bool:
@@ -84,12 +74,6 @@ def itin(value: str) -> bool:
     return digits[0] == "9" and (
         50 <= group <= 65 or 70 <= group <= 88 or 90 <= group <= 92 or 94 <= group <= 99
     )
-
-
-def phone(value: str) -> bool:
-    """Eight to fifteen digits (E.164), not one digit repeated."""
-    digits = re.sub(r"\D", "", value)
-    return 8 <= len(digits) <= 15 and len(set(digits)) > 2
 
 
 def nhs(value: str) -> bool:
@@ -139,31 +123,29 @@ def email(value: str) -> bool:
     return domain.rpartition(".")[2].lower() not in {"png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js"}
 
 
+def mac(value: str) -> bool:
+    """IEEE 802: six octets, not all alike."""
+    return len(set(value.lower()) - {":", "-"}) > 2
+
+
+def public_ipv6(value: str) -> bool:
+    """An IPv6 address that can point at somebody: global unicast (RFC 6890)."""
+    try:
+        return ipaddress.IPv6Address(value).is_global
+    except ValueError:
+        return False
+
+
+def long_enough(value: str) -> bool:
+    """Five digits at least among what is announced as a number, and not one over and over."""
+    digits = [c for c in value if c.isdigit()]
+    return len(digits) >= 5 and len(set(digits)) > 1
+
+
 def random_looking(value: str) -> bool:
     """Entropy of a generated secret: at least three bits a character, and not a placeholder."""
     return entropy(value) >= 3.0 and not _PLACEHOLDER.search(value)
 
 
-def password(value: str) -> bool:
-    """A value somebody would type as a password: two kinds of characters at least, and not a placeholder."""
-    kinds = sum(bool(re.search(kind, value)) for kind in ("[a-z]", "[A-Z]", "[0-9]", "[^A-Za-z0-9]"))
-    return kinds >= 2 and entropy(value) >= 2.3 and not _PLACEHOLDER.search(value) and "(" not in value
-
-
-def bare_password(value: str) -> bool:
-    """The same without quotes, where code and prose stand too: a digit among other kinds, and no code."""
-    return re.search("[0-9]", value) is not None and password(value) and _BARE_CODE.search(value) is None
-
-
 def not_placeholder(value: str) -> bool:
     return not _PLACEHOLDER.search(value)
-
-
-def entropy(value: str) -> float:
-    """Shannon entropy in bits a character."""
-    length = len(value)
-    return (
-        -sum(count / length * math.log2(count / length) for count in Counter(value).values())
-        if value
-        else 0.0
-    )

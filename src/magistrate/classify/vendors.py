@@ -1,4 +1,4 @@
-"""Rules for tokens that say whose they are, and for values that a header or a name gives away."""
+"""Rules for tokens that say whose they are."""
 
 from magistrate.classify import validators as valid
 from magistrate.classify.rule import Rule
@@ -7,7 +7,6 @@ _OPEN = r"(?<![A-Za-z0-9_/+-])"
 _WORD, _HEX, _DASHED = "A-Za-z0-9", "0-9a-f", "A-Za-z0-9_-"
 _DRAWN = "7fK9aB3dE5c0hJ2L8mN1pQ4rS6tU7vW9xY3zA5bC0dE2fG8hJ1kM4nP6qR7sT9uV3wX5yZ"
 _DRAWN_HEX = "4e07a91bc3d852f6"
-_A40 = "aB3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0xY3zA5bC7d"
 
 
 def _body(alphabet: str, length: int, turn: int) -> str:
@@ -41,12 +40,6 @@ def _token(vendor: str, prefix: str, alphabet: str, least: int, most: int, sampl
     )
 
 
-_NAMES = (
-    r"passw(?:or)?d|passwd|passphrase|pwd|secret|credential|api[_-]?key|access[_-]?(?:key|token)|auth[_-]?(?:key|token)"
-    r"|private[_-]?key|bearer[_-]?token|(?:signing|encryption|account|master|session)[_-]?key"
-)
-_SUFFIX = r"(?:[_-]?(?:key|token|value|secret|pass|str|string|text|plain|base64|b64|[0-9]{1,2})){0,2}"
-
 VENDORS: tuple[Rule, ...] = (
     _token("square", "sq0(?:atp|csp|idp)-", _DASHED, 22, 43, "sq0atp-"),
     _token("square.access", "EAAA", _DASHED, 60, 60),
@@ -68,44 +61,4 @@ VENDORS: tuple[Rule, ...] = (
     _token("doppler", r"dp\.(?:pt|st|sa|ct)\.", _DASHED, 40, 64, "dp.pt."),
     _token("figma", "fig[du]_", _DASHED, 40, 64, "figd_"),
     _token("planetscale", "pscale_(?:tkn|pw|oauth)_", _DASHED, 32, 64, "pscale_tkn_"),
-    Rule(
-        "secret.authorization",
-        "secret.authorization",
-        r"authorization[\"']?[ \t]{0,3}[:=][ \t]{0,3}[\"']?(?:basic|bearer|token|apikey)[ \t]{1,3}[A-Za-z0-9._~+/-]{16}",
-        r"(?i)authorization[\"']?[ \t]{0,3}[:=][ \t]{0,3}[\"']?(?:basic|bearer|token|apikey)[ \t]{1,3}(?P<v>[A-Za-z0-9._~+/-]{16,1500}={0,2})(?![A-Za-z0-9._~+/=-])",
-        valid.random_looking,
-        ahead=1600,
-        priority=85,
-        good=(
-            "Authorization: Bearer «" + _A40 + "»",
-            "'authorization': 'Basic «YWRhOmxvdmVsYWNlMTgxNQ==»'",
-            "Authorization: token «8f14e45fceea167a5a36dedd4bea2543»",
-        ),
-        bad=("Authorization: Bearer $TOKEN", "Authorization: Bearer YOUR_API_TOKEN_HERE_12345", "authorization: basic"),
-    ),
-    Rule(
-        "assigned.bare",
-        "secret.password",
-        rf"(?:{_NAMES})[\"'\w\]-]{{0,24}}[ \t]{{0,3}}(?:=|:)",
-        rf"(?i)(?=[pscabem])(?:{_NAMES}){_SUFFIX}[\"']?\]?[ \t]{{0,3}}(?:=>|:=|==?|:)[ \t]{{0,3}}(?P<v>[A-Za-z0-9!#$%*+./:=?@^_~-]{{8,128}})(?![!-~])",
-        valid.bare_password,
-        reach=64,
-        ahead=192,
-        priority=75,
-        score_milli=800,
-        good=(
-            "DB_PASSWORD=«hunter2!Zx9»",
-            "password: «s3cr3t-Pw!44» for now",
-            "export API_KEY=«k3J9sLq0PzX7aaQ2»\n",
-        ),
-        bad=(
-            "password = os.environ.get",
-            "password: ${VAULT}",
-            "secret: your_secret_here",
-            "password=<hidden1234>",
-            "access_token = response1.token",
-            "api_key=12345678",
-            "password: https://docs.example.org/reset",
-        ),
-    ),
 )  # fmt: skip

@@ -1,8 +1,9 @@
-"""Views: a text as a reader would see it, with the way back to the original characters.
+r"""Views: a text as a reader would see it, with the way back to the original characters.
 
 Removed: characters that show nothing (zero-width, soft hyphen, variation selectors, bidirectional marks). Folded: tag
 characters, full-width and mathematical forms, every script's decimal digits, look-alike letters, spaces and dashes.
-Source: Unicode 15 names; UTS #39 for the look-alikes (the pairs that spell ASCII identifiers).
+Undone: percent, HTML and ``\u`` escapes of single characters. Source: Unicode 15 names; UTS #39 for the look-alikes (the
+pairs that spell ASCII identifiers); RFC 3986 2.1; HTML 13.5; RFC 8259 7. What is encoded as a whole is `encodings`' matter.
 """
 
 import re
@@ -76,33 +77,104 @@ def _fold(text: str) -> str:
     return _NOT_ASCII.sub(lambda match: match[0].translate(_TABLE), text)
 
 
+_NAMED = {
+    "amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'", "nbsp": " ", "commat": "@", "period": ".", "hyphen": "-",
+    "dash": "-", "lowbar": "_", "num": "#", "colon": ":", "sol": "/", "equals": "=", "plus": "+", "shy": "\u00ad",
+    "zwnj": "\u200c", "zwj": "\u200d", "ensp": " ", "emsp": " ", "thinsp": " ", "Tab": "\t", "NewLine": "\n",
+}  # fmt: skip
+_ESCAPE = re.compile(
+    r"%([0-7][0-9A-Fa-f])|&#(?:[xX]([0-9A-Fa-f]{1,6})|([0-9]{1,7}));"
+    r"|\\(?:u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}|x([0-9A-Fa-f]{2}))"
+    rf"|&({'|'.join(_NAMED)});"
+)
+_ESCAPE_BEGINS = re.compile(
+    r"(?:%[0-7]?|&(?:#(?:[xX][0-9A-Fa-f]{0,6}|[0-9]{0,7})|[A-Za-z]{0,8})"
+    r"|\\(?:u(?:[0-9A-Fa-f]{0,3}|\{[0-9A-Fa-f]{0,6})|x[0-9A-Fa-f]?)?)\Z"
+)
+LONGEST_ESCAPE = 10
+
+
 class View:
     """A normal spelling of ``original``; `span` leads back."""
 
-    __slots__ = ("_ends", "_shifts", "text")
+    __slots__ = ("_ends", "_escapes", "_shifts", "text")
 
-    def __init__(self, original: str, folded: str | None = None) -> None:
-        self.text = _fold(original) if folded is None else folded
+    def __init__(self, original: str, folded: str | None = None, *, escaped: bool = False) -> None:
+        self._escapes = _Unescaped(original) if escaped else None
+        plain = original if self._escapes is None else self._escapes.text
+        self.text = _fold(plain) if folded is None or escaped else folded
         self._ends: list[int] = []
         self._shifts: list[int] = []
-        if len(self.text) == len(original):
+        if len(self.text) == len(plain):
             return
-        for removed, match in enumerate(_REMOVED.finditer(original), 1):
+        for removed, match in enumerate(_REMOVED.finditer(plain), 1):
             # From here on an offset in the view lies ``removed`` further on in the original.
             self._ends.append(match.start() - removed + 1)
             self._shifts.append(removed)
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Return the original characters behind ``start`` to ``end`` of the view."""
-        return self._original(start), self._original(end - 1) + 1
+        first, last = self._original(start), self._original(end - 1) + 1
+        return (first, last) if self._escapes is None else self._escapes.span(first, last)
 
     def _original(self, offset: int) -> int:
         index = bisect_right(self._ends, offset) - 1
         return offset + (self._shifts[index] if index >= 0 else 0)
 
 
+class _Unescaped:
+    """``original`` with its escapes undone, one pass: what an escape spells is not read as an escape again."""
+
+    __slots__ = ("_after", "_before", "_places", "text")
+
+    def __init__(self, original: str) -> None:
+        self._places: list[int] = []
+        self._before: list[int] = []
+        self._after: list[int] = []
+        pieces: list[str] = []
+        at = length = 0
+        for match in _ESCAPE.finditer(original):
+            pieces += (original[at : match.start()], _character(match))
+            length += match.start() - at
+            # The character at ``length`` is spelled by ``match``; those behind it follow its end.
+            self._places.append(length)
+            self._before.append(match.start())
+            self._after.append(match.end())
+            length += 1
+            at = match.end()
+        pieces.append(original[at:])
+        self.text = "".join(pieces)
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        return self._edge(start, self._before, 0), self._edge(end - 1, self._after, 1)
+
+    def _edge(self, offset: int, of_escape: list[int], more: int) -> int:
+        index = bisect_right(self._places, offset) - 1
+        if index < 0:
+            return offset + more
+        if self._places[index] == offset:
+            return of_escape[index]
+        return self._after[index] + offset - self._places[index] - 1 + more
+
+
+def _character(match: re.Match[str]) -> str:
+    percent, wide, decimal, unit, braced, byte, name = match.groups()
+    if name:
+        return _NAMED[name]
+    code = int(decimal) if decimal else int(percent or wide or unit or braced or byte, 16)
+    return chr(code) if 0 < code <= 0x10FFFF and not 0xD800 <= code < 0xE000 else "\ufffd"
+
+
+def escape_begins(text: str) -> int:
+    """Return where an escape stands at the end of ``text`` that is not complete, else its length."""
+    begun = _ESCAPE_BEGINS.search(text, max(0, len(text) - LONGEST_ESCAPE))
+    return len(text) if begun is None else begun.start()
+
+
 def view_of(text: str) -> View | None:
     """Return the normal spelling of ``text``, or None when it is its own."""
+    if ("%" in text or "&" in text or "\\" in text) and _ESCAPE.search(text):
+        return View(text, escaped=True)
     if text.isascii():
         return None
     folded = _fold(text)

@@ -41,11 +41,23 @@ class ObligationKind(StrEnum):
     WARN = "warn"
 
 
+class TokenMethod(StrEnum):
+    """How a tokenise replaces a value."""
+
+    PSEUDONYM = "pseudonym"
+    """A keyed one-way token, the same for the same value throughout the tenant."""
+    FORMAT_PRESERVING = "format-preserving"
+    """One-way too, in the value's own format, from ranges that are nobody's where the format has some."""
+    REVERSIBLE = "reversible"
+    """A token of this conversation, put back into what returns to the same principal."""
+
+
 class Obligation(msgspec.Struct, frozen=True):
     """Something that must be done if the call is to go ahead.
 
     ``labels`` (shell-style patterns) say which findings a redact or tokenise acts on; ``params`` are the
-    policy's other annotations (``max_output_tokens`` for cap, ``prefer`` for route, ``message`` for warn).
+    policy's other annotations (``max_output_tokens`` for cap, ``prefer`` for route, ``message`` for warn, ``method``,
+    ``restore`` and ``except`` for redact and tokenise).
     """
 
     kind: ObligationKind

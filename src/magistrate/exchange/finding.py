@@ -30,3 +30,9 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     """Which spelling it was found in: ``raw``, ``normal`` (confusables folded), ``base64``…"""
     detail: str = ""
     """Rule id or failure reason; never content."""
+    also: tuple[str, ...] = ()
+    """What else overlapped here, under labels of their own: one place is marked once, and no label is lost."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return (self.label, *self.also)

@@ -8,9 +8,11 @@ from magistrate.exchange.errors import MalformedAnswer, Refused, UpstreamError
 from magistrate.exchange.outcome import Code
 from magistrate.pipeline import headers
 from magistrate.pipeline.case import Attempt, Case
+from magistrate.pipeline.conversation import tenant_key
 from magistrate.pipeline.judging import obligations_for
 from magistrate.pipeline.obligations import Rewriter, cap, count
 from magistrate.pipeline.ports import Reply, UpstreamAnswer, UpstreamRequest
+from magistrate.pipeline.restoring import keep_table, open_table
 from magistrate.route.choose import choose
 from magistrate.wire.models import list_models
 
@@ -133,9 +135,13 @@ def _prepare(case: Case, endpoint: Endpoint) -> UpstreamRequest:
     assert wire is not None
     case.endpoint = endpoint
     case.obligations = obligations_for(decision, endpoint.id)
-    rewriter = Rewriter(case.obligations, case.line.token_key)
+    table = open_table(case)
+    rewriter = Rewriter(case.obligations, tenant_key(case), table)
     rewrites = rewriter.parts(case.parts, case.findings)
-    case.rewritten = {}
+    case.tokens = table
+    if table is not None:
+        keep_table(case, table)
+    case.rewritten = dict(rewriter.echoed)
     count(case.findings, rewriter, case.rewritten)
     body_parts = len(exchange.parts)
     in_body = {index: text for index, text in rewrites.items() if index < body_parts}

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from magistrate.classify.tokens import Table
 from magistrate.exchange.content import Answer, Exchange, Part, Usage
 from magistrate.exchange.decision import Decision, Facts, Obligation
 from magistrate.exchange.endpoint import Endpoint, Route
@@ -70,6 +71,8 @@ class Case:
         self.attempts: list[Attempt] = []
         self.endpoint: Endpoint | None = None
         self.obligations: tuple[Obligation, ...] = ()
+        self.tokens: Table | None = None
+        """What the reversible tokens sent to the endpoint stand for."""
         self.answer: Answer | None = None
         self.relay: Relaying | None = None
         self.returned_headers: Mapping[str, str] = {}
@@ -83,6 +86,8 @@ class Case:
         """What the client got, when it differs from what the endpoint answered."""
         self.rewritten: dict[str, int] = {}
         """Label to number of places rewritten, both ways."""
+        self.restored: dict[str, int] = {}
+        """Label to number of tokens put back into the answer."""
         self.usage = Usage()
         self.model_version = ""
         self.fingerprint = ""

@@ -1,5 +1,8 @@
 """Step 8: judge what came back before the client sees it."""
 
+import asyncio
+from collections.abc import Sequence
+
 import msgspec
 
 from magistrate.exchange.content import Part, PartKind, Role
@@ -9,10 +12,15 @@ from magistrate.exchange.outcome import Code, Ending, Refusal
 from magistrate.pipeline import headers
 from magistrate.pipeline.calling import Received
 from magistrate.pipeline.case import Case
+from magistrate.pipeline.conversation import tenant_key
 from magistrate.pipeline.judging import judge_answer, labels_of, obligations_for, require_allowed, unread
 from magistrate.pipeline.obligations import Rewriter, count
 from magistrate.pipeline.ports import Reply
+from magistrate.pipeline.restoring import Restoration
 from magistrate.pipeline.streaming import Relay
+
+READ_AT_ONCE = 50_000
+"""Characters of an answer whose links are read on the spot: about a millisecond."""
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 JSON = "application/json"
@@ -42,13 +50,15 @@ async def _whole(case: Case, received: Received) -> bytes:
         return received.body
     case.model_version, case.fingerprint = answer.model, answer.fingerprint
     case.finish, case.usage = answer.finish, answer.usage
-    findings = await case.line.classifier.classify(answer.parts)
+    restoration = Restoration(case)
+    seen = await case.line.classifier.classify(answer.parts) + await _sinks(case, answer.parts)
+    findings = restoration.foreign(seen, lambda index: answer.parts[index].text)
     decision = judge_answer(case, findings, labels_of(findings), opaque=unread(answer.parts))
     require_allowed(decision)
     assert case.endpoint is not None
     assert case.exchange is not None
-    rewriter = Rewriter(obligations_for(decision, case.endpoint.id), case.line.token_key)
-    rewrites = rewriter.parts(answer.parts, findings)
+    rewriter = Rewriter(obligations_for(decision, case.endpoint.id), tenant_key(case))
+    rewrites = restoration.parts(answer.parts, findings, rewriter)
     case.ending = Ending.COMPLETED
     if not rewrites and msgspec.json.decode(received.body) == answer.body:
         return received.body
@@ -56,6 +66,13 @@ async def _whole(case: Case, received: Received) -> bytes:
     count(findings, rewriter, case.rewritten)
     case.delivered = case.line.dialects[case.exchange.dialect].write_answer(answer, rewrites)
     return case.delivered
+
+
+async def _sinks(case: Case, parts: Sequence[Part]) -> tuple[Finding, ...]:
+    """Find the sinks of an answer; a large one in a thread, so that others are not kept waiting."""
+    if sum(len(part.text) for part in parts) <= READ_AT_ONCE:
+        return case.line.sinks.findings(parts)
+    return await asyncio.to_thread(case.line.sinks.findings, parts)
 
 
 async def _error(case: Case, received: Received) -> bytes:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from magistrate.classify.taxonomy import ancestors
 from magistrate.exchange.content import Part, PartKind, Role
 from magistrate.exchange.decision import Action, Decision, Effect, Facts, Mode, Obligation
 from magistrate.exchange.errors import Refused
@@ -12,6 +13,7 @@ from magistrate.exchange.outcome import Code
 from magistrate.pipeline import headers
 from magistrate.pipeline.case import Case
 from magistrate.pipeline.failmode import Stage, settle
+from magistrate.pipeline.obligations import Rewriter, spares_restored
 from magistrate.policy.decide import decide as ask_policy
 
 NOT_INSPECTED = "content could not be inspected; it is refused because inspection fails closed"
@@ -74,6 +76,16 @@ def judge_answer(
     return decision
 
 
+def lets_back(case: Case, label: str) -> bool:
+    """Return whether policy would let a value of ``label`` come back to this principal as it is."""
+    assert case.endpoint is not None
+    labels = tuple(sorted((label, *ancestors(label))))
+    facts = _facts(case, Action.ANSWER, labels, opaque=False)
+    decision = ask_policy(case.line.bundle, case.principal, facts, (case.endpoint,), mode=case.line.mode)
+    duties = [o for o in obligations_for(decision, case.endpoint.id) if not spares_restored(o)]
+    return decision.effect is Effect.ALLOW and not Rewriter(duties, b"").applies(Finding(label, "", ""))
+
+
 def require_allowed(decision: Decision) -> None:
     """Raise the refusal that ``decision`` calls for, if it calls for one."""
     if decision.effect is Effect.ALLOW:
@@ -99,12 +111,12 @@ def labels_of(findings: Sequence[Finding]) -> tuple[str, ...]:
     if not findings:
         return ()
     labels: set[str] = set()
-    for finding in findings:
-        label = finding.label
+    for label in {label for finding in findings for label in finding.labels}:
         labels.add(label)
-        while "." in label:
-            label = label.rpartition(".")[0]
-            labels.add(label)
+        family = label
+        while "." in family:
+            family = family.rpartition(".")[0]
+            labels.add(family)
     return tuple(sorted(labels))
 
 

@@ -3,11 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from magistrate.classify.sinks import Sinks
+from magistrate.classify.urls import HostList
 from magistrate.evidence.retention import Schedule
 from magistrate.exchange.decision import Mode
 from magistrate.exchange.endpoint import Endpoint
 from magistrate.pipeline.failmode import CLOSED, FailModes
 from magistrate.pipeline.ports import Classifier, Clock, EvidenceLog, Ids, KeyRing, Telemetry, Upstream
+from magistrate.pipeline.vault import TokenVault
 from magistrate.policy.bundle import Bundle
 from magistrate.route.catalogue import Catalogue
 from magistrate.route.health import Health, advance
@@ -51,9 +54,12 @@ class Line:
     upstream: Upstream
     telemetry: Telemetry
     token_key: bytes
-    """Secret under which `tokenise` derives its tokens."""
+    """Secret from which the keys of `tokenise` follow."""
+    sinks: Sinks = field(default_factory=lambda: Sinks(HostList()))
+    """Where links and images in answers may lead; without a list, nowhere."""
     mode: Mode = Mode.ENFORCE
     limits: Limits = Limits()
     retention: Schedule = field(default_factory=Schedule)
     fail_modes: FailModes = field(default_factory=lambda: CLOSED)
     health: HealthBoard = field(default_factory=HealthBoard)
+    vault: TokenVault = field(default_factory=TokenVault)

@@ -4,6 +4,7 @@ import asyncio
 
 import orjson
 
+from magistrate.classify.sinks import DETECTOR
 from magistrate.evidence.draft import Body, Draft
 from magistrate.exchange.content import PartKind
 from magistrate.exchange.decision import Decision
@@ -120,6 +121,7 @@ def _outcome(case: Case) -> Draft:
     if case.answer_decision:
         header["verdict"] = _verdict(case.answer_decision)
     header["rewritten"] = case.rewritten
+    header["restored"] = case.restored
     header["steps_us"] = [[name, us] for name, us in case.marks]
     bodies = [
         Body(part, "application/octet-stream", content)
@@ -144,7 +146,7 @@ def _header(case: Case, kind: str, phase: str, eid: str, ts: int) -> dict[str, o
         "app": principal.application,
         "actor": {"kind": principal.method, "handle": principal.key},
         "policy": {"bundle": line.bundle.digest, "mode": line.mode.value},
-        "detectors": dict(line.classifier.versions),
+        "detectors": {**line.classifier.versions, DETECTOR: line.sinks.version},
     }
 
 
@@ -183,6 +185,7 @@ def _judgement(case: Case) -> bytes:
         "findings": [
             {
                 "label": f.label,
+                "also": f.also,
                 "detector": f.detector,
                 "status": f.status.value,
                 "where": ".".join(map(str, case.parts[f.part].path)) if 0 <= f.part < len(case.parts) else "",

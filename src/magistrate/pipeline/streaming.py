@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from magistrate.classify.inspector import Ready
+from magistrate.classify.sink_watch import SinkWatch
 from magistrate.exchange.content import Part, PartKind, Usage
 from magistrate.exchange.decision import Decision
 from magistrate.exchange.errors import MalformedAnswer, Refused, Unreadable
@@ -16,8 +18,10 @@ from magistrate.exchange.finding import Finding
 from magistrate.exchange.outcome import Code
 from magistrate.exchange.stream import Channel, Delta, StreamEvent
 from magistrate.pipeline.case import Case
+from magistrate.pipeline.conversation import tenant_key
 from magistrate.pipeline.judging import judge_answer, labels_of, obligations_for, require_allowed
 from magistrate.pipeline.obligations import Rewriter, count
+from magistrate.pipeline.restoring import Restoration
 from magistrate.wire.tree import argument_parts, is_whole, rewrite, rewrite_arguments
 
 REMEMBERED_EVENTS = 4
@@ -35,7 +39,8 @@ class Relay:
         self._case = case
         self._dialect = case.line.dialects[case.exchange.dialect]
         self._reader = self._dialect.open_stream()
-        self._inspector = case.line.classifier.open_inspector()
+        self._inspector = SinkWatch(case.line.classifier.open_inspector(), case.line.sinks.hosts)
+        self._restoration = Restoration(case)
         self._last: dict[Channel, tuple[StreamEvent, Delta]] = {}
         self._arguments: dict[Channel, list[str]] = {}
         self._held_arguments = 0
@@ -63,7 +68,7 @@ class Relay:
     @property
     def delivered(self) -> bytes | None:
         """What the client got, when it differs from what the endpoint sent."""
-        return b"".join(self._out) if self._altered else None
+        return b"".join(self._out) if self._altered or self._case.restored else None
 
     def feed(self, data: bytes) -> bytes:
         """Take the endpoint's next bytes; return what may go to the client.
@@ -137,11 +142,9 @@ class Relay:
         if delta.kind is PartKind.TOOL_ARGUMENTS:
             self._hold_arguments(channel, delta.text)
             return self._release_arguments(channel) if closing else ""
-        ready = self._inspector.feed(channel, delta.text)
-        text = self._text(ready.text, ready.findings)
+        text = self._text(delta, self._inspector.feed(channel, delta.text))
         if closing:
-            rest = self._inspector.close(channel)
-            text += self._text(rest.text, rest.findings)
+            text += self._rest(delta)
             self._last.pop(channel, None)
         return text
 
@@ -168,32 +171,39 @@ class Relay:
             if delta.kind is PartKind.TOOL_ARGUMENTS:
                 text = self._release_arguments(channel)
             else:
-                ready = self._inspector.close(channel)
-                text = self._text(ready.text, ready.findings)
+                text = self._rest(delta)
                 del self._last[channel]
             if text:
                 pieces.append(self._dialect.carry(template, delta, text))
         return b"".join(pieces)
 
-    def _text(self, text: str, findings: Sequence[Finding]) -> str:
-        if not findings:
-            return text
+    def _text(self, delta: Delta, ready: Ready) -> str:
+        findings = self._restoration.foreign(ready.findings, lambda _: ready.text)
         self._admit(findings)
-        return self._rewrite(text, findings)
+        return self._restoration.piece(delta.channel, delta.kind, ready.text, findings, self._rewriter)
+
+    def _rest(self, delta: Delta) -> str:
+        text = self._text(delta, self._inspector.close(delta.channel))
+        return text + self._restoration.rest(delta.channel, delta.kind)
 
     def _parts(self, parts: Sequence[Part]) -> dict[int, str]:
         """Judge complete texts; return those that must change. Texts seen clean before are not read again."""
         fresh = [index for index, part in enumerate(parts) if part.text not in self._clean]
         if not fresh:
             return {}
-        findings = self._case.line.classifier.classify_now([parts[index] for index in fresh])
-        if not findings:
-            self._clean.update(parts[index].text for index in fresh if len(parts[index].text) <= 200)
-            return {}
-        self._admit(findings)
-        rewrites = self._rewriter.parts([parts[index] for index in fresh], findings)
-        count(findings, self._rewriter, self._case.rewritten)
+        judged = [parts[index] for index in fresh]
+        rewrites, clean = self._judged(judged, self._case.line.sinks.findings(judged))
+        if clean:
+            self._clean.update(part.text for part in judged if len(part.text) <= 200)
         return {fresh[index]: text for index, text in rewrites.items()}
+
+    def _judged(self, parts: Sequence[Part], sinks: tuple[Finding, ...] = ()) -> tuple[dict[int, str], bool]:
+        """Judge complete texts; return those that must change, and whether there is nothing in any of them."""
+        seen = self._case.line.classifier.classify_now(parts) + sinks
+        findings = self._restoration.foreign(seen, lambda index: parts[index].text)
+        self._admit(findings)
+        rewrites = self._restoration.parts(parts, findings, self._rewriter)
+        return rewrites, not rewrites and not findings
 
     def _hold_arguments(self, channel: Channel, text: str) -> None:
         self._held_arguments += len(text)
@@ -209,26 +219,18 @@ class Relay:
             parts = argument_parts(text)
         except Unreadable as error:
             raise MalformedAnswer(f"tool arguments cannot be read: {error}") from error
-        findings = self._case.line.classifier.classify_now(parts)
+        rewrites, _ = self._judged(parts)
+        return rewrite_arguments(text, parts, rewrites) if rewrites else text
+
+    def _admit(self, findings: Sequence[Finding]) -> None:
+        """Ask policy again when the answer shows a label it had not shown before; count what is to be rewritten."""
         if not findings:
-            return text
-        self._admit(findings)
-        rewrites = self._rewriter.parts(parts, findings)
-        if not rewrites:
-            return text
-        self._altered = True
+            return
+        self._ask_again(findings)
         count(findings, self._rewriter, self._case.rewritten)
-        return rewrite_arguments(text, parts, rewrites)
+        self._altered = self._altered or any(map(self._rewriter.applies, findings))
 
-    def _rewrite(self, text: str, findings: Sequence[Finding]) -> str:
-        if not any(self._rewriter.applies(finding) for finding in findings):
-            return text
-        self._altered = True
-        count(findings, self._rewriter, self._case.rewritten)
-        return self._rewriter.text(text, findings)
-
-    def _admit(self, findings: Iterable[Finding]) -> None:
-        """Ask policy again when the answer shows a label it had not shown before."""
+    def _ask_again(self, findings: Sequence[Finding]) -> None:
         self._findings.extend(findings)
         labels = self._labels.union(labels_of(tuple(findings)))
         indeterminate = any(finding.status.value == "indeterminate" for finding in findings)
@@ -241,7 +243,7 @@ class Relay:
 
     def _rewriter_of(self, decision: Decision) -> Rewriter:
         assert self._case.endpoint is not None
-        return Rewriter(obligations_for(decision, self._case.endpoint.id), self._case.line.token_key)
+        return Rewriter(obligations_for(decision, self._case.endpoint.id), tenant_key(self._case))
 
     def _note(self, event: StreamEvent) -> None:
         case = self._case

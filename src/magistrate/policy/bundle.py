@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SCHEMA = "schema.cedarschema"
 MOST_BYTES = 4 * 1024 * 1024
 MOST_POLICIES = 10_000
-OBLIGATION_PARAMS = ("max_output_tokens", "message", "prefer")
+OBLIGATION_PARAMS = ("except", "max_output_tokens", "message", "method", "prefer", "restore")
 REMEMBERED_DECISIONS = 4096
 """Equal situations are decided once per bundle; a decision holds about a kilobyte."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import cedarpy
 import msgspec
 
-from magistrate.exchange.decision import Mode, ObligationKind
+from magistrate.exchange.decision import Action, Mode, ObligationKind, TokenMethod
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}")
 """What a policy may be called: its name travels in headers, records and metrics."""
@@ -23,13 +23,19 @@ _TOKENS = re.compile(r'//[^\n]*|"(?:\\.|[^"\\])*"|;|@|\b(?:permit|forbid)\b')
 GENERAL = frozenset({"id", "description", "mode", "message", "code"})
 ON_FORBID = GENERAL | {"verdict"}
 ON_OBLIGATION: dict[ObligationKind, frozenset[str]] = {
-    ObligationKind.REDACT: frozenset({"labels"}),
-    ObligationKind.TOKENISE: frozenset({"labels"}),
+    ObligationKind.REDACT: frozenset({"labels", "except"}),
+    ObligationKind.TOKENISE: frozenset({"labels", "except", "method", "restore"}),
     ObligationKind.ROUTE: frozenset({"prefer"}),
     ObligationKind.CAP: frozenset({"max_output_tokens"}),
     ObligationKind.WARN: frozenset(),
 }
 """The annotations that each obligation takes besides the general ones."""
+
+RESTORED_IN = ("text", "tools")
+"""Where a reversible token is put back: what is shown, and the arguments of tool calls. ``@restore("text")`` is one of them."""
+
+SPARED = "restored"
+"""What a redact or tokenise of answers may leave alone: values that the principal said themselves and gets back."""
 
 PREFERENCES = ("region", "provider", "certification")
 """What a route obligation may prefer: ``@prefer("region:eu")``."""
@@ -167,6 +173,8 @@ def _wrong_annotations(statement: Statement) -> list[str]:
             wrong.append("an obligation is written as a permit: it applies where the permit would")
         known = GENERAL | {"obligation"} | ON_OBLIGATION[ObligationKind(kind)]
         wrong += _wrong_values(ObligationKind(kind), notes)
+        if kind == ObligationKind.TOKENISE:
+            wrong += _wrong_method(statement)
     else:
         known = ON_FORBID if statement.effect == "forbid" else GENERAL
         if notes.get("verdict", "deny") not in {"deny", "escalate"}:
@@ -183,7 +191,34 @@ def _wrong_values(kind: ObligationKind, notes: dict[str, str]) -> list[str]:
         return ['a cap needs `@max_output_tokens("N")`']
     if not _LABELS.fullmatch(notes.get("labels", "*")):
         return ["`@labels` is a list of labels or patterns: `pii.*,pci.pan`; leave it out for all of them"]
+    if notes.get("except", SPARED) != SPARED:
+        return [f"`@except` can be `{SPARED}` and nothing else, not `{notes['except']}`"]
     prefer = notes.get("prefer", "").partition(":")
     if kind is ObligationKind.ROUTE and (prefer[0] not in PREFERENCES or not prefer[2]):
         return [f'a route needs `@prefer("KIND:VALUE")` with KIND one of {", ".join(PREFERENCES)}']
     return []
+
+
+def _wrong_method(statement: Statement) -> list[str]:
+    notes = statement.annotations
+    method = notes.get("method", TokenMethod.PSEUDONYM.value)
+    if method not in set(TokenMethod):
+        return [f"`@method` is one of {', '.join(TokenMethod)}, not `{method}`"]
+    if method != TokenMethod.REVERSIBLE:
+        return ['`@restore` needs `@method("reversible")`'] if "restore" in notes else []
+    wrong = []
+    if any(place.strip() not in RESTORED_IN for place in notes.get("restore", "text").split(",")):
+        wrong.append(f"`@restore` is a list of {' and '.join(RESTORED_IN)}; leave it out for both")
+    if _actions(statement.tree) != {Action.CALL.value}:
+        wrong.append(
+            "a reversible token is given on the way to an endpoint and put back on the way home: "
+            'write `action == Magistrate::Action::"call"`'
+        )
+    return wrong
+
+
+def _actions(tree: dict[str, Any]) -> set[str]:
+    """Return the actions that a policy's scope names; none where it names all of them."""
+    scope = tree["action"]
+    entities = scope.get("entities") or [scope["entity"]] if scope["op"] != "All" else []
+    return {entity["id"] for entity in entities}

@@ -69,6 +69,15 @@ def test_a_full_file_is_read_into_typed_values(tmp_path: Path) -> None:
     assert config.log.format == "json"
 
 
+def test_the_model_tier_is_switched_with_bare_words(tmp_path: Path) -> None:
+    """`on` and `off` are words here, not YAML 1.1 booleans, and unset fields keep their defaults."""
+    config = load(written(tmp_path, LEAST + "inspection: {model_tier: on, thresholds: {threats: 900}}\n"), {})
+    assert config.inspection.model_tier == "on"
+    assert config.inspection.thresholds.threats == 900
+    assert config.inspection.deadline_ms == 250
+    assert load(written(tmp_path, LEAST), {}).inspection.model_tier == "off"
+
+
 def test_relative_paths_stand_on_the_files_directory(tmp_path: Path) -> None:
     """The same file means the same wherever the command is started."""
     config = load(written(tmp_path, FULL), {"OPENAI_API_KEY": "k"})
@@ -154,6 +163,21 @@ def test_commands_that_call_nobody_need_no_secrets(tmp_path: Path) -> None:
             4,
             "evidence.timestamp[0].ca",
             "cannot be read",
+        ),
+        (LEAST + "inspection: {model_tier: maybe}\n", 3, "inspection.model_tier", "one of off, on"),
+        (LEAST + "inspection: {deadline_ms: 0}\n", 3, "inspection.deadline_ms", "at least 1"),
+        (LEAST + "inspection: {sensitivity: extreme}\n", 3, "inspection.sensitivity", "high, normal"),
+        (
+            LEAST + "inspection: {thresholds: {threats: 1001}}\n",
+            3,
+            "inspection.thresholds.threats",
+            "at most 1000",
+        ),
+        (
+            LEAST + "inspection: {thresholds: {injections: 5}}\n",
+            3,
+            "inspection.thresholds.injections",
+            "is not a setting",
         ),
         (LEAST + "data_dir: &a x\npolicies: *a\n", 3, "", "anchors and aliases"),
         ("listen: 127.0.0.1:1\n", 1, "providers", "is missing"),

@@ -44,7 +44,7 @@ def test_init_writes_what_check_finds_good(ask: Ask, where: str, monkeypatch: py
     monkeypatch.chdir(where)
     status, out, err = ask("check")
     assert (status, err) == (0, "")
-    assert "policies, 13 tests passed" in out
+    assert "policies, 17 tests passed" in out
     status, out, _ = ask("check", "--json")
     report = json.loads(out)
     assert (status, report["ok"], report["problems"]) == (0, True, [])
@@ -137,8 +137,12 @@ def test_check_notes_labels_that_nothing_gives(ask: Ask) -> None:
     assert status == 0
     told = [line.rpartition("/")[2] for line in err.splitlines()]
     assert told == [
-        f"99.cedar:{line}: no built-in detector gives the label `{label}`"
-        for line, label in ((1, "pci.pam"), (2, "phi.mnr"), (2, "sekret"))
+        f"99.cedar:{line}: no built-in detector gives the label `{label}`; did you mean `{meant}`?"
+        for line, label, meant in (
+            (1, "pci.pam", "pci.pan"),
+            (2, "phi.mnr", "phi.mrn"),
+            (2, "sekret", "secret"),
+        )
     ]
 
 
@@ -148,7 +152,7 @@ def test_policy_test_runs_the_tables(ask: Ask) -> None:
     ask("init")
     status, out, _ = ask("policy", "test")
     assert status == 0
-    assert out.startswith("13 passed, 0 failed (bundle ")
+    assert out.startswith("17 passed, 0 failed (bundle ")
     Path("policies/20-secrets.cedar").unlink()
     status, out, _ = ask("policy", "test", "policies")
     assert status == 1

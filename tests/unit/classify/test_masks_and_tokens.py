@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from magistrate.classify.redact import matches, redact, rewrite, token, tokenise
@@ -102,3 +102,15 @@ def test_a_pattern_names_families_not_prefixes():
     """``pii.em`` is no family."""
     assert matches("pii.email", ["pii"])
     assert not matches("pii.email", ["pii.em", "PII", "email"])
+
+
+@pytest.mark.requirement("P3")
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 9)), max_size=6))
+def test_spans_of_several_detectors_that_overlap_leave_no_character_uncovered(places):
+    """Two detectors need not agree where a value ends; what either marks is gone, and the rest stands as it was."""
+    text = "".join(map(chr, range(0x4E00, 0x4E00 + 30)))
+    findings = [Finding("pii.email", f"d{n}", "1", 0, at, at + size) for n, (at, size) in enumerate(places)]
+    marked = {n for at, size in places for n in range(at, at + size)}
+    left = [c for c in redact(text, findings, ["pii"]) if c in text]
+    assert left == [c for n, c in enumerate(text) if n not in marked]

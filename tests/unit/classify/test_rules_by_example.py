@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from magistrate.classify.rule import VALUE_GROUPS
 from magistrate.classify.rules import CARD_TRIGGER, LONGEST_VALUE, RULES, Rule
 from magistrate.classify.scanner import Scanner
 from magistrate.classify.taxonomy import TAXONOMY, mask_of
@@ -42,15 +43,14 @@ def test_a_look_alike_is_not_taken_for_a_value(rule: Rule, text: str) -> None:
 def test_a_trigger_is_never_narrower_than_its_pattern(rule: Rule, text: str) -> None:
     """What the pattern finds, the automaton announces within the rule's reach; else the rule would sleep through it."""
     plain, _ = unmarked(text)
-    (match,) = [
-        m for m in re.finditer(rule.pattern, plain) if rule.validate is None or rule.validate(value_of(m))
-    ]
+    (match,) = [m for m in re.finditer(rule.pattern, plain) if rule.holds(m, group_of(m))]
     ends = [m.end() for m in re.finditer(f"(?is){rule.trigger}", plain)]
     assert any(end - rule.reach <= match.start() <= end for end in ends)
 
 
-def value_of(match: re.Match[str]) -> str:
-    return match["v"] if "v" in match.re.groupindex else match[0]
+def group_of(match: re.Match[str]) -> str | int:
+    named = match.groupdict()
+    return next((name for name in VALUE_GROUPS if named.get(name) is not None), 0)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
@@ -114,11 +114,11 @@ SEEDS = sorted(
 
 @pytest.mark.parametrize("seed", SEEDS, ids=[repr(seed) for seed in SEEDS])
 def test_no_text_takes_longer_than_its_length_deserves(seed: str) -> None:
-    """100 KB of a repeated morsel is judged in a bounded time: an answer's author chooses it, and must not stop us."""
+    """100 KB of a repeated morsel costs a bounded time: an answer's author chooses it, and must not stop us."""
     text = (seed * (HOSTILE_SIZE // len(seed) + 1))[:HOSTILE_SIZE]
-    began = time.perf_counter()
+    began = time.thread_time()
     SCANNER.scan_text(text)
-    assert time.perf_counter() - began < 2.0
+    assert time.thread_time() - began < 2.0
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
@@ -128,9 +128,9 @@ def test_every_rule_is_linear_on_its_own_beginnings(rule: Rule) -> None:
         plain, _ = unmarked(example)
         for cut in (len(plain), len(plain) - 1, len(plain) // 2):
             text = (plain[:cut] * (HOSTILE_SIZE // max(cut, 1) + 1))[:HOSTILE_SIZE]
-            began = time.perf_counter()
+            began = time.thread_time()
             SCANNER.scan_text(text)
-            assert time.perf_counter() - began < 2.0, (rule.id, cut)
+            assert time.thread_time() - began < 2.0, (rule.id, cut)
 
 
 def test_the_card_trigger_announces_every_card() -> None:

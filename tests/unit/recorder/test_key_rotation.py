@@ -193,7 +193,7 @@ def test_heartbeats_announce_themselves_and_name_the_newest_stamp(tmp_path: Path
     """So that a silence can be told from a pause, and a record cannot be dated before a stamp it names."""
 
     def look_at(ledger: Ledger) -> None:
-        assert ledger.heartbeat().draft.header["ext"] == {"records": 1, "refused": 0, "heartbeat_ms": 10_000}
+        assert ledger.heartbeat().draft.header["ext"] == {"records": 2, "refused": 0, "heartbeat_ms": 10_000}
         ledger.beacon = bytes(32)
         assert ledger.heartbeat().draft.header["ext"]["beacon"] == "00" * 32  # type: ignore[index]
 

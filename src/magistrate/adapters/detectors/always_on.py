@@ -1,37 +1,77 @@
-"""The always-on tier behind the `Classifier` port.
+"""The always-on tier, and beside it the detectors that others run, behind the `Classifier` port.
 
 Small content is inspected on the spot, because handing it to a thread costs more than reading it. Large content goes to
-one worker thread with a scanner of its own (a scanner's scratch space is not shared), under a deadline.
+one worker thread with a scanner of its own (a scanner's scratch space is not shared), under a deadline. Remote detectors
+are asked first and awaited last, so that their road and our reading take the same time.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from magistrate.adapters.detectors.remote import RemoteDetector
 from magistrate.classify.inspector import Inspector
 from magistrate.classify.scanner import Scanner
 from magistrate.exchange.content import Part
 from magistrate.exchange.finding import Finding, FindingStatus
 from magistrate.exchange.stream import Channel
 
-INLINE_CHARACTERS = 100_000
-"""Up to here inspection takes about as long as one garbage collection: 3 ms."""
+INLINE_CHARACTERS = 32_000
+"""Up to here the rules hold up the event loop for two or three milliseconds at most (`bench/detect.py` measures it)."""
 
 TIMED_OUT = "inspection.incomplete"
 
 
 class AlwaysOn:
-    """The `Classifier` port over `classify.Scanner`."""
+    """The `Classifier` port over `classify.Scanner` and remote detectors."""
 
-    def __init__(self, make_scanner: Callable[[], Scanner], *, deadline_s: float) -> None:
+    def __init__(
+        self,
+        make_scanner: Callable[[], Scanner],
+        *,
+        deadline_s: float,
+        remotes: Sequence[RemoteDetector] = (),
+    ) -> None:
         self._scanner = make_scanner()
         self._deadline_s = deadline_s
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inspect")
         self._worker_scanner = self._worker.submit(make_scanner).result()
-        self.versions: Mapping[str, str] = {"always-on": self._scanner.version}
+        self._remotes = tuple(remotes)
+        self._unread = tuple(remote.not_in_streams() for remote in remotes)
+        self.versions: Mapping[str, str] = {"always-on": self._scanner.version} | {
+            remote.remote.id: remote.version for remote in remotes
+        }
 
     async def classify(self, parts: Sequence[Part]) -> tuple[Finding, ...]:
         """See `pipeline.ports.Classifier`."""
+        if not self._remotes:
+            return await self._scan(parts)
+        asked = [asyncio.ensure_future(remote.classify(parts)) for remote in self._remotes]
+        try:
+            found = await self._scan(parts)
+            late = await asyncio.wait(asked, timeout=self._deadline_s)
+            for remote, answer in zip(self._remotes, asked, strict=True):
+                found += answer.result() if answer in late[0] else (remote.unable("no answer in time"),)
+        finally:
+            for answer in asked:
+                answer.cancel()
+        return found
+
+    def classify_now(self, parts: Sequence[Part]) -> tuple[Finding, ...]:
+        """See `pipeline.ports.Classifier`."""
+        return self._scanner.scan(parts) + self._unread
+
+    def open_inspector(self) -> Inspector[Channel]:
+        """See `pipeline.ports.Classifier`."""
+        return Inspector(self._scanner, notices=self._unread)
+
+    async def aclose(self) -> None:
+        """Let go of the worker and of connections."""
+        self._worker.shutdown(wait=False, cancel_futures=True)
+        for remote in self._remotes:
+            await remote.aclose()
+
+    async def _scan(self, parts: Sequence[Part]) -> tuple[Finding, ...]:
         if sum(len(part.text) for part in parts) <= INLINE_CHARACTERS:
             return self._scanner.scan(parts)
         loop = asyncio.get_running_loop()
@@ -40,17 +80,6 @@ class AlwaysOn:
             return await asyncio.wait_for(scan, self._deadline_s)
         except TimeoutError:
             return (self._incomplete(),)
-
-    def classify_now(self, parts: Sequence[Part]) -> tuple[Finding, ...]:
-        """See `pipeline.ports.Classifier`."""
-        return self._scanner.scan(parts)
-
-    def open_inspector(self) -> Inspector[Channel]:
-        """See `pipeline.ports.Classifier`."""
-        return Inspector(self._scanner)
-
-    def close(self) -> None:
-        self._worker.shutdown(wait=False, cancel_futures=True)
 
     def _incomplete(self) -> Finding:
         return Finding(

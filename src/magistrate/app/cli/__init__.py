@@ -19,6 +19,8 @@ COMMANDS: dict[str, str] = {
     "init": "Write a configuration and policies to start from.",
     "serve": "Start the gateway, the evidence recorder and the control plane.",
     "check": "Check configuration and policies; say where what is wrong.",
+    "detect": "Show what detectors find in a text, or how well they do on a labelled file.",
+    "dictionary": "Hash a list of values, to be found without being kept.",
     "keys": "Create, list, rotate and revoke virtual keys.",
     "policy": "Test, explain and replay policies.",
     "evidence": "Search, show, verify and export the record.",

@@ -1,5 +1,6 @@
 """``magistrate check``: everything that can be known to be wrong before anything runs."""
 
+import difflib
 import os
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
@@ -12,8 +13,8 @@ import typer
 from magistrate.app.bundles import PolicySource, starter
 from magistrate.app.cli.located import JsonOption, chosen
 from magistrate.app.config import Config, load
+from magistrate.app.detectors import own_labels
 from magistrate.app.policy_tests import run_directory
-from magistrate.classify.rules import RULES
 from magistrate.classify.taxonomy import TAXONOMY
 from magistrate.exchange.errors import ConfigurationError
 from magistrate.policy.bundle import Bundle
@@ -89,7 +90,7 @@ def _policies(config: Config, report: Report) -> None:
         report.problems += [str(root / line) for line in str(error).splitlines()]
         return
     report.bundle, report.rules = bundle.digest, len(bundle.statements)
-    report.notes += [str(root / note) for note in _unknown_labels(bundle)]
+    report.notes += [str(root / note) for note in _unknown_labels(bundle, own_labels(config))]
     try:
         outcomes = run_directory(directory, bundle, config)
     except ConfigurationError as error:
@@ -99,13 +100,16 @@ def _policies(config: Config, report: Report) -> None:
     report.problems += [f"{o.place}: `{o.name}`: {reason}" for o in outcomes for reason in o.wrong]
 
 
-def _unknown_labels(bundle: Bundle) -> Iterator[str]:
-    """Yield what policies say of labels that no built-in detector gives: most often a slip of the pen."""
-    known = {family for name in (*TAXONOMY, *(rule.label for rule in RULES)) for family in _family(name)}
+def _unknown_labels(bundle: Bundle, own: frozenset[str]) -> Iterator[str]:
+    """Yield what policies say of labels that no detector is known to give: most often a slip of the pen."""
+    given = {name for name, label in TAXONOMY.items() if not label.reserved} | own
+    known = sorted({family for name in given for family in _family(name)})
     for statement in bundle.statements.values():
         for label in sorted(labels_named(statement)):
             if not any(fnmatchcase(name, label) for name in known):
-                yield f"{statement.file}:{statement.line}: no built-in detector gives the label `{label}`"
+                near = difflib.get_close_matches(label, known, 1)
+                meant = f"; did you mean `{near[0]}`?" if near else ""
+                yield f"{statement.file}:{statement.line}: no built-in detector gives the label `{label}`{meant}"
 
 
 def _family(label: str) -> list[str]:

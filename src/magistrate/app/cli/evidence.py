@@ -350,8 +350,9 @@ def _outcome(branch: Tree, outcome: dict[str, Any]) -> None:
             node.add(f"not {place['id']}: {place['why']}")
     if outcome.get("labels"):
         node.add("labels in the answer: " + ", ".join(outcome["labels"]))
-    if outcome.get("rewritten"):
-        node.add("rewritten: " + ", ".join(f"{label} x {n}" for label, n in outcome["rewritten"].items()))
+    for what in ("rewritten", "restored"):
+        if outcome.get(what):
+            node.add(f"{what}: " + ", ".join(f"{label} x {n}" for label, n in outcome[what].items()))
     if usage.get("in") is not None:
         cost = (
             f", {usage['cost_nano'] / 1e9:.6f} {usage['currency']}"

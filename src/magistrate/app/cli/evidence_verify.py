@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +12,11 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from magistrate.adapters.recorder.reader import open_evidence
+from magistrate.adapters.recorder.reader import EvidenceReader, open_evidence
 from magistrate.app.attestation import configured_trust
 from magistrate.app.cli.evidence_monitor import coloured
 from magistrate.app.cli.located import ConfigOption, DataOption, JsonOption, configuration
+from magistrate.app.settings import Config
 from magistrate.app.verifying import read_authorities, read_policy, status_of, told
 from magistrate.evidence.attested import Attested
 from magistrate.evidence.bundle import verify_bundle
@@ -58,7 +60,24 @@ def verify(
     Exit 0 all is as it was, 1 something was changed or left out, 2 cannot tell, 3 it ends longer ago than --max-age.
     """
     settings = configuration(config, data)
-    reader = open_evidence(settings.data, settings.vault_dir, settings.root_key)
+    with closing(open_evidence(settings.data, settings.vault_dir, settings.root_key)) as reader:
+        _verify_log(
+            reader, settings, vkey, policy, tsa_ca, max_age=max_age, bodies=bodies, strict=strict, json=json
+        )
+
+
+def _verify_log(
+    reader: EvidenceReader,
+    settings: Config,
+    vkey: str | None,
+    policy: Path | None,
+    tsa_ca: list[Path] | None,
+    *,
+    max_age: float,
+    bodies: bool,
+    strict: bool,
+    json: bool,
+) -> None:
     trust = read_policy(policy) if policy else configured_trust(settings.evidence, [reader.vkey])
     key = vkey or (trust.logs[0].vkey if policy and trust and trust.logs else None)
     attested = Attested(
