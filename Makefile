@@ -80,6 +80,10 @@ models: .venv/.dev ## train the shipped models again from ../shared/data and com
 requirements: ## write down which promise is shown by which test
 	@$(PYTHON) tools/requirements.py
 
+.PHONY: labels
+labels: .venv/.run ## write docs/labels.md from the taxonomy
+	@$(BIN)/python tools/labels.py
+
 .PHONY: verifier
 verifier: .venv/.run ## build the verifier alone, as a wheel for auditors, into dist/
 	@cd packages/verify && ../../$(BIN)/python -m hatchling build -t wheel -d ../../dist
@@ -87,10 +91,6 @@ verifier: .venv/.run ## build the verifier alone, as a wheel for auditors, into 
 .PHONY: faults
 faults: ## write down which fault is thrown at the evidence by which test, and who judges
 	@$(PYTHON) tools/faults.py
-
-.PHONY: labels
-labels: .venv/.run ## write docs/labels.md from the taxonomy
-	@$(BIN)/python tools/labels.py
 
 .PHONY: clients
 clients: ## install the coding agents that the end-to-end tests drive, into .tools/
