@@ -3,6 +3,7 @@
 import os
 import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from importlib import util
@@ -12,7 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
-from magistrate.adapters.recorder import cold
+from magistrate.adapters.recorder import cold, compaction
 from magistrate.adapters.recorder.compaction import Compacted, Compaction
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.index import Index
@@ -290,6 +291,28 @@ def test_an_index_with_a_hole_is_made_again(tmp_path: Path) -> None:
     with opened(tmp_path) as custody:
         assert hot(custody)[0] == 0
         answers(custody)
+
+
+def test_a_recorder_goes_on_indexing_while_old_rows_are_dropped(
+    custody: Custody, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both write one file, by turns: the one that adds a little is not kept waiting by the one that drops much."""
+    monkeypatch.setattr(compaction, "DROPPED_AT_ONCE", 2)
+    waits: list[float] = []
+    running = threading.Thread(target=compact, args=(custody,))
+    running.start()
+    while running.is_alive():
+        custody.write(draft())
+        began = time.monotonic()
+        custody.ledger.seal()
+        waits.append(time.monotonic() - began)
+    running.join()
+    assert len(waits) > 3
+    assert max(waits) < 4  # after 5 s SQLite gives up, and the index would lag behind
+    with sqlite3.connect(custody.ledger.root / "index" / "records.db") as database:
+        (newest,) = database.execute("SELECT MAX(idx) FROM records").fetchone()
+    assert newest == custody.ledger.size - 1
+    answers(custody)
 
 
 def test_two_runs_at_once_are_one_too_many(custody: Custody) -> None:

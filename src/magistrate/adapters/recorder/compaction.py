@@ -34,6 +34,9 @@ RECORDS_IN_A_RANGE = 1 << 20
 DROPPED_AT_ONCE = 2_000
 """Rows in one transaction: the recorder, which adds to the same file, waits for no more."""
 
+PAUSE_S = 0.01
+"""Between two of them: who waits for SQLite's lock only looks now and then, and would else never find it free."""
+
 MEMORY = "1GB"
 _PIECE = 1 << 20
 _TEXTS = ("type", "phase", "app", "model", "endpoint", "verdict", "ending", "rules", "labels", "bundle")
@@ -79,14 +82,12 @@ class Compaction:
             raise ConfigurationError(f"a range holds a multiple of {WIDTH} records, not {records}")
         self._disk.make_directories(self._directory)
         with _alone(self._directory / "lock"), _writing(self._root / "index" / "records.db") as index:
-            while index.drop_moved(DROPPED_AT_ONCE):  # what a crash left
-                pass
+            _drop(index)  # what a crash left
             rewritten = self._repaired(index, everything=rebuild, told=told)
             moved = 0
             while (one := self._next(index, before_us, records)) is not None:
                 index.move(one)
-                while index.drop_moved(DROPPED_AT_ONCE):
-                    pass
+                _drop(index)
                 moved += one.records
                 told(f"records {one.first} to {one.end - 1} are in the cold index")
             ranges, boundary = index.ranges(), index.boundary
@@ -240,6 +241,11 @@ def _quoted(path: Path) -> str:
 
 def days_ago_us(days: int) -> int:
     return int((time.time() - days * 86_400) * 1e6)
+
+
+def _drop(index: Index) -> None:
+    while index.drop_moved(DROPPED_AT_ONCE):
+        time.sleep(PAUSE_S)
 
 
 @contextmanager
