@@ -18,6 +18,7 @@ from magistrate.adapters.recorder.compaction import Compacted, Compaction
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.index import Index
 from magistrate.adapters.recorder.orders import ConfirmHold, Outcome, PlaceHold
+from magistrate.adapters.recorder.pruning import plan
 from magistrate.adapters.recorder.row import Row, SearchQuery
 from magistrate.app.cli import run
 from magistrate.evidence.hold import Selector
@@ -143,9 +144,32 @@ def test_a_hold_protects_what_is_cold(tmp_path: Path) -> None:
             custody.write(draft(trace=old if number == 3 else "", content=b"x" * 10))
         custody.ledger.seal()
         compact(custody)
-        placed = custody.obey(PlaceHold(Selector(trace=old), "a case", ADA))
-        assert custody.obey(ConfirmHold(placed.facts["hold"], BOB)).outcome is Outcome.DONE
-        assert custody.erase().outcome is Outcome.NO
+        holds = []
+        for trace in (old, f"{78:032x}"):  # the second is of no record here
+            placed = custody.obey(PlaceHold(Selector(trace=trace), "a case", ADA))
+            holds.append(placed.facts["hold"])
+            assert custody.obey(ConfirmHold(holds[-1], BOB)).outcome is Outcome.DONE
+        custody.ledger.seal()
+        compact(custody)
+        answer = custody.erase()
+        assert answer.outcome is Outcome.NO
+        assert answer.facts["subjects"][0]["holds"] == holds[:1]
+        in_a_week = time.time_ns() // 1000 + 7 * 86_400_000_000
+        planned = plan(custody.ledger.root, {"standard": 1}, custody.custodian.in_force(), in_a_week)
+        assert list(planned.held.values()) == [holds[:1]]
+
+
+def test_without_duckdb_everything_stays_hot_and_is_found(
+    custody: Custody, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small installation needs no cold index and loads nothing for it."""
+    before = answers(custody)
+    monkeypatch.setattr(cold, "find_spec", lambda _: None)
+    with pytest.raises(ConfigurationError, match=r"magistrate\[cold\]"):
+        compact(custody)
+    assert answers(custody) == before
+    assert hot(custody) == list(range(custody.ledger.size))
+    assert os.listdir(custody.ledger.root / "index" / "cold") == ["lock"]
 
 
 def test_without_duckdb_what_is_hot_is_found_and_what_is_cold_says_what_is_missing(

@@ -31,7 +31,7 @@ from magistrate.exchange.errors import ConfigurationError
 if TYPE_CHECKING:
     import duckdb
 
-INSTALL = "old records are in the cold index, which needs DuckDB; install it with `make cold`, or as `magistrate[cold]`"
+INSTALL = "the cold index, where old records are, needs DuckDB: install it with `make cold`, or as `magistrate[cold]`"
 DAMAGED = "the cold index cannot be read; `magistrate evidence index` writes it anew from the log"
 MEMORY = "512MB"
 THREADS = 2
