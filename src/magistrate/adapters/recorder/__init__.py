@@ -7,5 +7,7 @@ Sunlight's order: stage, compare-and-swap, apply, publish.
 *Vault*: keys and the map from persons to handles, apart from the log, so that erasing them leaves every proof whole.
 *Order*: what only the recorder's own user may ask for on that socket: erase, hold, prune, read, a new root key.
 *Custodian*: carries orders out, each on record before it has an effect.
+*Index*: what makes search fast. Recent records are in a hot one (SQLite), old ones in a cold one (Parquet, DuckDB), to
+which *compaction* moves them; *retrieval* asks both. Derived from the log, rebuildable, never trusted.
 *Reader*: what the command line opens; it trusts the index for nothing but speed.
 """

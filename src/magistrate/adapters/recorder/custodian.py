@@ -12,7 +12,6 @@ import msgspec
 import orjson
 
 from magistrate.adapters.recorder.holds import Held, Holds, against_erasure
-from magistrate.adapters.recorder.index import Index, Located
 from magistrate.adapters.recorder.ledger import Ledger
 from magistrate.adapters.recorder.orders import (
     LONGEST_REASON,
@@ -30,15 +29,17 @@ from magistrate.adapters.recorder.orders import (
     RotateRoot,
 )
 from magistrate.adapters.recorder.pruning import SEGMENTS_IN_A_RECORD, Plan, plan, remove
+from magistrate.adapters.recorder.retrieval import Records
+from magistrate.adapters.recorder.row import Located
 from magistrate.adapters.recorder.sealer import Sealer
 from magistrate.adapters.recorder.segments import empty
 from magistrate.adapters.recorder.vault import Erasing, Subject
 from magistrate.evidence.draft import Body
 from magistrate.evidence.hold import Hold, HoldRefused, Person, State, place
-from magistrate.exchange.errors import EvidenceUnavailable
+from magistrate.exchange.errors import ConfigurationError, EvidenceUnavailable
 
 KIDS_IN_AN_ORDER = 1000
-REFUSALS = (OSError, sqlite3.Error, EvidenceUnavailable)
+REFUSALS = (OSError, sqlite3.Error, EvidenceUnavailable, ConfigurationError)
 """What the world may answer instead of doing it. `WalBroken` is none of them: it ends the process."""
 
 
@@ -183,7 +184,7 @@ class Custodian:
         if not holds:
             return []
         with self._ledger.resting():  # the index then knows every record there is
-            index = Index(self._ledger.root / "index" / "records.db", writable=False)
+            index = Records(self._ledger.root)
             try:
                 return against_erasure(holds, subject, index)
             finally:
@@ -213,7 +214,7 @@ class Custodian:
 
     def _under(self, erasing: Erasing, sealer: Sealer) -> list[Located]:
         """Return where the bodies under the destroyed keys stand. Other records may speak of the same person."""
-        index = Index(self._ledger.root / "index" / "records.db", writable=False)
+        index = Records(self._ledger.root)
         try:
             places = index.bodies_of(erasing.subject.handle)
         finally:

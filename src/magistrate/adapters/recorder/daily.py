@@ -11,6 +11,7 @@ from magistrate.adapters.recorder.holds import Held
 from magistrate.adapters.recorder.ledger import Ledger
 from magistrate.adapters.recorder.orders import Answer, Outcome
 from magistrate.adapters.recorder.pruning import Plan, plan
+from magistrate.exchange.errors import ConfigurationError
 
 EVERY_S = 86_400.0
 FIRST_AFTER_S = 60.0
@@ -77,7 +78,7 @@ class DailyPrune:
             self._planned = plan(
                 self._ledger.root, self._ledger.schedule.days, self._holds, time.time_ns() // 1000
             )
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, ConfigurationError) as error:
             self._failed = f"not carried out: {error}"
 
     def _carried_out(self) -> Answer:

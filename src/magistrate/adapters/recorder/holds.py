@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from magistrate.adapters.recorder.index import Index, Row, SearchQuery
+from magistrate.adapters.recorder.retrieval import Records
+from magistrate.adapters.recorder.row import Row, SearchQuery
 from magistrate.adapters.recorder.vault import Subject, Vault
 from magistrate.evidence.hold import Hold, HoldRefused, Selector
 
@@ -66,8 +67,8 @@ class Holds:
         return Held(hold.id, wanted, frozenset(subject.handle for subject in subjects))
 
 
-def against_erasure(holds: Iterable[Held], subject: Subject, index: Index) -> list[str]:
-    """Return the holds that cover records of ``subject``. Raises sqlite3.Error."""
+def against_erasure(holds: Iterable[Held], subject: Subject, index: Records) -> list[str]:
+    """Return the holds that cover records of ``subject``. Raises sqlite3.Error, ConfigurationError."""
     found = []
     for held in holds:
         wanted = held.selector

@@ -13,6 +13,17 @@ from typing import Any
 import msgspec
 import orjson
 
+from magistrate.adapters.recorder.row import (
+    Located,
+    Range,
+    Row,
+    SearchQuery,
+    packed,
+    packed_handle,
+    span,
+    spelled_id,
+)
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS texts (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS records (
@@ -28,6 +39,9 @@ CREATE INDEX IF NOT EXISTS records_subject ON records (subject) WHERE subject !=
 CREATE TABLE IF NOT EXISTS bodies (
     idx INTEGER NOT NULL, part INTEGER NOT NULL, segment INTEGER NOT NULL, at INTEGER NOT NULL,
     PRIMARY KEY (idx, part)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ranges (
+    first INTEGER PRIMARY KEY, records INTEGER NOT NULL, sha256 BLOB NOT NULL, oldest_us INTEGER NOT NULL,
+    newest_us INTEGER NOT NULL, lowest BLOB NOT NULL, highest BLOB NOT NULL);
 """
 _INTERNED = ("type", "phase", "app", "model", "endpoint", "verdict", "ending", "rules", "labels", "bundle")
 _SPELLED = "(SELECT text FROM texts WHERE id = {})"
@@ -41,62 +55,20 @@ _LISTS_WITH = (
     "SELECT id FROM texts WHERE text LIKE '[%' AND json_valid(text)"
     " AND EXISTS (SELECT 1 FROM json_each(text) WHERE value = ?)"
 )
-FORMAT = 2
+FORMAT = 3
+FOUND_AT_MOST = 200
+TRACED_AT_MOST = 10_000
+HANDLE_BYTES = 12
 REMEMBERED_TEXTS = 20_000
 
 
-class Row(msgspec.Struct, frozen=True):
-    """One record as the index knows it. ``subject`` is a handle; `EvidenceReader` turns it into a name."""
-
-    index: int
-    eid: str
-    trace: str
-    ts_us: int
-    type: str
-    phase: str
-    subject: str
-    app: str
-    model: str
-    endpoint: str
-    verdict: str
-    ending: str
-    rules: tuple[str, ...]
-    labels: tuple[str, ...]
-    policy: str
-    call: str
-    """The intent's id: what clients quote. Shared by intent and outcome."""
-
-
-class Located(msgspec.Struct, frozen=True):
-    """Where a body's frame stands."""
-
-    part: str
-    segment: str
-    at: int
-
-
-class SearchQuery(msgspec.Struct, frozen=True):
-    """Every condition that is set must hold. ``subject`` is a handle. Times in microseconds."""
-
-    trace: str = ""
-    user: str = ""
-    subject: str = ""
-    app: str = ""
-    model: str = ""
-    endpoint: str = ""
-    verdict: str = ""
-    rule: str = ""
-    label: str = ""
-    policy: str = ""
-    since_us: int | None = None
-    until_us: int | None = None
-    limit: int = 100
-    heartbeats: bool = False
-    """Whether the records that only say that the recorder lives are wanted too."""
-
-
 class Index:
-    """The index in one SQLite file; one process writes it, any may read."""
+    """The hot index in one SQLite file.
+
+    The recorder adds to it and `compaction` moves old ranges out of it, each in transactions of its own; any process
+    may read. What is left of a range that moved is dropped from its oldest record on, so what is there is never a part
+    with a gap.
+    """
 
     def __init__(self, path: Path, *, writable: bool) -> None:
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -112,9 +84,28 @@ class Index:
 
     @property
     def size(self) -> int:
-        """How many records of the log are in the index."""
+        """How many records of the log are in the index, hot or cold."""
         row = self._database.execute("SELECT COALESCE(MAX(idx) + 1, 0) FROM records").fetchone()
+        return max(int(row[0]), self.boundary)
+
+    @property
+    def boundary(self) -> int:
+        """The first record that is not in the cold index."""
+        row = self._database.execute("SELECT COALESCE(MAX(first + records), 0) FROM ranges").fetchone()
         return int(row[0])
+
+    @property
+    def whole(self) -> bool:
+        """Whether no record is missing between the cold ranges, or between them and the first hot one."""
+        ranges = self.ranges()
+        ends = [0, *(one.end for one in ranges)]
+        lowest = self._database.execute("SELECT MIN(idx) FROM records").fetchone()[0]
+        in_a_row = all(one.first == end for one, end in zip(ranges, ends, strict=False))
+        return in_a_row and (lowest is None or lowest <= ends[-1])
+
+    def ranges(self) -> list[Range]:
+        """Return the ranges of the cold index, oldest first."""
+        return [Range(*row) for row in self._database.execute("SELECT * FROM ranges ORDER BY first")]
 
     def add(self, records: Iterable[tuple[int, dict[str, Any], tuple[Located, ...]]]) -> None:
         """Add records in one transaction. Raises sqlite3.Error; then none was added."""
@@ -138,17 +129,17 @@ class Index:
             self._database.executemany(
                 "INSERT OR REPLACE INTO bodies SELECT idx, ?, ?, ? FROM records WHERE eid = ? AND idx >= ?",
                 (
-                    (self._intern(spot.part), self._intern(spot.segment), spot.at, _packed(eid), first)
+                    (self._intern(spot.part), self._intern(spot.segment), spot.at, packed(eid), first)
                     for eid, spot in bodies
                 ),
             )
 
     def find(self, prefix: str) -> list[Row]:
         """Return the records of the calls whose id begins with ``prefix``, in order."""
-        span = _span(prefix)
-        if span is None:
+        ids = span(prefix)
+        if ids is None:
             return []
-        return self._rows("eid BETWEEN ? AND ? OR call BETWEEN ? AND ?", [*span, *span], 200)
+        return self._rows("eid BETWEEN ? AND ? OR call BETWEEN ? AND ?", [*ids, *ids], FOUND_AT_MOST)
 
     def search(self, query: SearchQuery) -> list[Row]:
         """Return matching records, newest first."""
@@ -156,14 +147,14 @@ class Index:
         return self._rows(" AND ".join(conditions) or "1", values, query.limit, newest_first=True)
 
     def trace(self, trace: str) -> list[Row]:
-        return self._rows("trace = ?", [_packed(trace)], 10_000)
+        return self._rows("trace = ?", [packed(trace)], TRACED_AT_MOST)
 
     def place(self, eid: str, part: str) -> Located | None:
         """Return where a body of record ``eid`` stands."""
         row = self._database.execute(
             "SELECT (SELECT text FROM texts WHERE id = segment), at FROM bodies"
             " WHERE idx = (SELECT idx FROM records WHERE eid = ?) AND part = (SELECT id FROM texts WHERE text = ?)",
-            (_packed(eid), part),
+            (packed(eid), part),
         ).fetchone()
         return Located(part, *row) if row else None
 
@@ -171,27 +162,86 @@ class Index:
         """Return the records of a handle, in order, and where each of their bodies stands."""
         found = self._database.execute(
             "SELECT idx, (SELECT text FROM texts WHERE id = part), (SELECT text FROM texts WHERE id = segment), at"
-            " FROM bodies WHERE idx IN (SELECT idx FROM records WHERE subject = ?) ORDER BY idx",
-            (_packed_handle(subject),),
+            " FROM bodies WHERE idx IN (SELECT idx FROM records WHERE subject = ? AND subject != x'') ORDER BY idx",
+            (packed_handle(subject),),
         )
         return [(int(index), Located(*place)) for index, *place in found]
 
     def exact(self, eid: str) -> Row | None:
         """Return one record by its whole id."""
-        rows = self._rows("eid = ?", [_packed(eid)], 1)
+        rows = self._rows("eid = ?", [packed(eid)], 1)
         return rows[0] if rows else None
+
+    # --- what moves to the cold index
+
+    def spread(self, first: int, end: int) -> tuple[int, int, bytes, bytes] | None:
+        """Return between which times and ids the records from ``first`` up to ``end`` lie; None if one is not here."""
+        count, *spread = self._database.execute(
+            "SELECT COUNT(*), MIN(ts), MAX(ts), MIN(MIN(eid, COALESCE(call, eid))), MAX(MAX(eid, COALESCE(call, eid)))"
+            " FROM records WHERE idx >= ? AND idx < ?",
+            (first, end),
+        ).fetchone()
+        return (spread[0], spread[1], spread[2], spread[3]) if count == end - first else None
+
+    def unfit(self, first: int, end: int) -> int | None:
+        """Return a record whose trace or person is not spelled as this product spells them, or None."""
+        row = self._database.execute(
+            "SELECT idx FROM records WHERE idx >= ? AND idx < ? AND (typeof(eid) != 'blob' OR typeof(call) = 'text'"
+            " OR (typeof(trace) = 'text' AND trace != '') OR length(subject) NOT IN (0, ?)) LIMIT 1",
+            (first, end, HANDLE_BYTES),
+        ).fetchone()
+        return None if row is None else int(row[0])
+
+    def lines(self, first: int, end: int) -> tuple[Iterator[str], Iterator[str], Iterator[str]]:
+        """Return records, bodies and texts as lines of numbers and hex digits: SQLite writes them fastest itself."""
+        numbers = "||','||".join(("idx", "ts", *_INTERNED))
+        blobs = "||','||".join(f"hex(COALESCE({name}, x''))" for name in ("eid", "trace", "call", "subject"))
+        between = "WHERE idx >= ? AND idx < ? ORDER BY idx"
+        asked = (
+            (f"SELECT {numbers}||','||{blobs} FROM records {between}", (first, end)),  # noqa: S608  because it joins constants
+            (f"SELECT idx||','||part||','||segment||','||at FROM bodies {between}", (first, end)),  # noqa: S608  because it joins constants
+            ("SELECT id||','||hex(text) FROM texts", ()),
+        )
+        records, bodies, texts = (self._lines(*one) for one in asked)
+        return records, bodies, texts
+
+    def move(self, moved: Range) -> None:
+        """Say that the cold index has a range now; `drop_moved` then makes room."""
+        with self._transaction():
+            self._database.execute(
+                "INSERT OR REPLACE INTO ranges VALUES (?, ?, ?, ?, ?, ?, ?)", msgspec.structs.astuple(moved)
+            )
+
+    def drop_moved(self, at_most: int) -> bool:
+        """Drop some records that the cold index has, the oldest first; False if there is none any more."""
+        lowest = self._database.execute("SELECT MIN(idx) FROM records").fetchone()[0]
+        boundary = self.boundary
+        if lowest is None or lowest >= boundary:
+            return False
+        end = min(lowest + at_most, boundary)
+        with self._transaction():
+            self._database.execute("DELETE FROM bodies WHERE idx < ?", (end,))
+            self._database.execute("DELETE FROM records WHERE idx < ?", (end,))
+        return True
 
     def clear(self) -> None:
         """Forget everything: it is about another log, or of another format."""
         self._texts.clear()
-        self._database.executescript("DELETE FROM records; DELETE FROM bodies; DELETE FROM texts;")
+        self._database.executescript(
+            "DELETE FROM records; DELETE FROM bodies; DELETE FROM texts; DELETE FROM ranges;"
+        )
 
     def close(self) -> None:
         self._database.close()
 
+    def _lines(self, statement: str, values: tuple[int, ...]) -> Iterator[str]:
+        for row in self._database.execute(statement, values):
+            yield f"{row[0]}\n"
+
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._database.execute("BEGIN")
+        # At once, because two processes write: to begin as a reader and then want more is refused without waiting.
+        self._database.execute("BEGIN IMMEDIATE")
         try:
             yield
             self._database.execute("COMMIT")
@@ -218,12 +268,12 @@ class Index:
         intern = self._intern
         return (
             index,
-            _packed(header["eid"]),
-            _packed(header["trace"]),
+            packed(header["eid"]),
+            packed(header["trace"]),
             header["ts"],
             intern(header["t"]),
             intern(header["phase"]),
-            _packed_handle(header["subj"]),
+            packed_handle(header["subj"]),
             intern(_text(header, "app")),
             intern(_text(model, "name")),
             intern(_text(model, "endpoint")),
@@ -232,7 +282,7 @@ class Index:
             intern(orjson.dumps(list(rules)).decode()),
             intern(orjson.dumps(_texts(header, "labels")).decode()),
             intern(_text(policy, "bundle")),
-            _packed(cause[0]) if cause else None,
+            packed(cause[0]) if cause else None,
         )
 
     def _intern(self, text: str) -> int:
@@ -249,19 +299,39 @@ class Index:
 def open_index(path: Path) -> Index:
     """Return the index to write to; a new one where there is none, or one that is damaged or of another format."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if path.exists():
-        database = sqlite3.connect(path)
-        try:
-            kept = database.execute("PRAGMA user_version").fetchone()[0] == FORMAT
-            kept = kept and database.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
-        except sqlite3.DatabaseError:
-            kept = False
-        finally:
-            database.close()
-        if not kept:
-            for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
-                path.with_name(name).unlink(missing_ok=True)
+    if path.exists() and not _sound(path):
+        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+            path.with_name(name).unlink(missing_ok=True)
     return Index(path, writable=True)
+
+
+def formatted(path: Path) -> bool:
+    """Return whether a file is an index of this version's format."""
+    database = sqlite3.connect(path)
+    try:
+        return bool(database.execute("PRAGMA user_version").fetchone()[0] == FORMAT)
+    except sqlite3.DatabaseError:
+        return False
+    finally:
+        database.close()
+
+
+def _sound(path: Path) -> bool:
+    if not formatted(path):
+        return False
+    database = sqlite3.connect(path)
+    try:
+        if database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            return False
+    except sqlite3.DatabaseError:
+        return False
+    finally:
+        database.close()
+    index = Index(path, writable=False)
+    try:
+        return index.whole
+    finally:
+        index.close()
 
 
 def _conditions(query: SearchQuery) -> tuple[list[str], list[object]]:
@@ -271,10 +341,11 @@ def _conditions(query: SearchQuery) -> tuple[list[str], list[object]]:
         conditions.append("type NOT IN (SELECT id FROM texts WHERE text = 'heartbeat')")
     if query.trace:
         conditions.append("trace = ?")
-        values.append(_packed(query.trace))
+        values.append(packed(query.trace))
     if query.subject:
-        conditions.append("subject = ?")
-        values.append(_packed_handle(query.subject))
+        # The second half says nothing new, but without it SQLite cannot know that its partial index will do.
+        conditions.append("subject = ? AND subject != x''")
+        values.append(packed_handle(query.subject))
     for column in ("app", "model", "endpoint", "verdict"):
         wanted = getattr(query, column)
         if wanted:
@@ -298,7 +369,7 @@ def _conditions(query: SearchQuery) -> tuple[list[str], list[object]]:
 def _row(columns: tuple[Any, ...]) -> Row:
     index, eid, trace, ts, kind, phase, subject, *names, call = columns
     app, model, endpoint, verdict, ending, rules, labels, bundle = names
-    eid = _spelled_id(eid)
+    eid = spelled_id(eid)
     return Row(
         index,
         eid,
@@ -315,41 +386,8 @@ def _row(columns: tuple[Any, ...]) -> Row:
         tuple(orjson.loads(rules)),
         tuple(orjson.loads(labels)),
         bundle,
-        eid if call is None else _spelled_id(call),
+        eid if call is None else spelled_id(call),
     )
-
-
-def _packed(text: str) -> bytes | str:
-    """Return 32 hex digits, hyphens aside, as 16 bytes; any other text as it is."""
-    digits = text.replace("-", "")
-    if len(digits) != 32:
-        return text
-    try:
-        return bytes.fromhex(digits)
-    except ValueError:
-        return text
-
-
-def _packed_handle(handle: str) -> bytes:
-    return bytes.fromhex(handle.removeprefix("s-"))
-
-
-def _spelled_id(value: bytes | str) -> str:
-    if isinstance(value, str):
-        return value
-    digits = value.hex()
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-
-
-def _span(prefix: str) -> tuple[bytes, bytes] | None:
-    """Return the first and the last id that begin with ``prefix``; None if no id can."""
-    digits = prefix.lower().replace("-", "")
-    if len(digits) > 32:
-        return None
-    try:
-        return bytes.fromhex(digits.ljust(32, "0")), bytes.fromhex(digits.ljust(32, "f"))
-    except ValueError:
-        return None
 
 
 def _tree(header: dict[str, Any], name: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import msgspec
 
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.holds import Held
-from magistrate.adapters.recorder.index import Index
+from magistrate.adapters.recorder.retrieval import Records
 from magistrate.adapters.recorder.segments import locate_in
 from magistrate.evidence.retention import ended
 
@@ -38,10 +38,10 @@ def plan(root: Path, days: Mapping[str, int], holds: Sequence[Held], now_us: int
     """Return what may go. Reads every expired segment once, so it takes its time; it changes nothing.
 
     Raises:
-        OSError, sqlite3.Error: a segment or the index cannot be read; then nothing may go.
+        OSError, sqlite3.Error, ConfigurationError: a segment or an index cannot be read; then nothing may go.
     """
     doomed, held = [], {}
-    index = Index(root / "index" / "records.db", writable=False)
+    index = Records(root)
     try:
         for path in expired(root, days, now_us):
             name = str(path.relative_to(root))
@@ -80,7 +80,7 @@ def expired(root: Path, days: Mapping[str, int], now_us: int) -> Iterator[Path]:
             yield from sorted(folder.glob("*.seg"), key=lambda path: int(path.stem))
 
 
-def _covering(root: Path, name: str, holds: Sequence[Held], index: Index) -> list[str]:
+def _covering(root: Path, name: str, holds: Sequence[Held], index: Records) -> list[str]:
     tenant = name.split("/")[1]
     asked = [held for held in holds if held.may_cover_tenant(tenant)]
     if not asked:

@@ -7,8 +7,9 @@ import msgspec
 import orjson
 
 from magistrate.adapters.recorder.attesting import LATEST, tokens
-from magistrate.adapters.recorder.index import Index, Row, SearchQuery
 from magistrate.adapters.recorder.keys import MLDSA_VKEY
+from magistrate.adapters.recorder.retrieval import Records
+from magistrate.adapters.recorder.row import Row, SearchQuery
 from magistrate.adapters.recorder.sealer import CHECKPOINT
 from magistrate.adapters.recorder.store import PosixObjects
 from magistrate.adapters.recorder.vault import Vault
@@ -41,7 +42,7 @@ class EvidenceReader:
         self._root_key = root_key
         self._vault: Vault | None = None
         self._open: tuple[str, BinaryIO] | None = None
-        self._index = Index(root / "index" / "records.db", writable=False)
+        self._index = Records(root)
 
     def checkpoint(self) -> bytes:
         """Return the newest published checkpoint; empty before the first."""

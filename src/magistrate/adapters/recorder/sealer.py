@@ -22,8 +22,9 @@ import msgspec
 import orjson
 
 from magistrate.adapters.recorder.disk import Disk
-from magistrate.adapters.recorder.index import Index, Located
+from magistrate.adapters.recorder.index import Index
 from magistrate.adapters.recorder.keys import Keys
+from magistrate.adapters.recorder.row import Located
 from magistrate.adapters.recorder.segments import SegmentWriter, locate
 from magistrate.adapters.recorder.store import PosixObjects, SqliteRegister
 from magistrate.adapters.recorder.wal import WalBroken

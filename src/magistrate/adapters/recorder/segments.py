@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from magistrate.adapters.recorder.disk import Disk
-from magistrate.adapters.recorder.index import Located
+from magistrate.adapters.recorder.row import Located
 from magistrate.adapters.recorder.writer import Kept
 from magistrate.evidence.segment import HEAD_BYTES, emptied, encode_frame, folder_of, read_frame
 

@@ -15,6 +15,7 @@ from rich.tree import Tree
 from magistrate.adapters.recorder.reader import EvidenceReader, Row, SearchQuery, open_evidence
 from magistrate.app.attestation import configured_trust
 from magistrate.app.cli import ANSWER_IS_NO
+from magistrate.app.cli.evidence_index import index
 from magistrate.app.cli.evidence_keys import rotate_key
 from magistrate.app.cli.evidence_monitor import monitor
 from magistrate.app.cli.evidence_orders import ByOption, ReasonOption, erase, holds, prune, rotate_root
@@ -34,6 +35,7 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Search, show, verify and export the record."
 )
 
+app.command()(index)
 app.command()(erase)
 app.command()(prune)
 app.command("rotate-root")(rotate_root)
