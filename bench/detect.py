@@ -28,7 +28,7 @@ from magistrate.classify.scanner import Scanner
 ROOT = Path(__file__).parents[1]
 ENVS = ROOT / "bench" / ".envs"
 HISTORY = ROOT / "bench" / "detect-history.jsonl"
-DATA = Path(os.environ.get("DETECT_DATA", ROOT.parents[1] / "shared" / "data" / "detect"))
+DATA = Path(os.environ.get("DETECT_DATA", ROOT.parent / "shared" / "data" / "detect"))
 
 QUESTIONS = ("pii", "secrets_creddata", "injection")
 """The files: personal data, secrets, and benign prompts, code and documents (of which every twentieth beside others)."""

@@ -17,7 +17,8 @@ from magistrate.exchange.finding import Finding, FindingStatus
 from magistrate.exchange.stream import Channel
 
 INLINE_CHARACTERS = 32_000
-"""Up to here the rules hold up the event loop for two or three milliseconds at most (`bench/detect.py` measures it)."""
+"""Up to here the rules hold up the event loop for two or three milliseconds in prose, and about ten in a text that is full of
+values (`bench/detect.py` measures it); a thread would not make them shorter, only interruptible."""
 
 TIMED_OUT = "inspection.incomplete"
 
