@@ -51,8 +51,8 @@ empty :=
 space := $(empty) $(empty)
 
 .PHONY: coverage
-coverage: .venv/.dev ## which lines and branches of the pure rooms their own tests do not reach (some minutes)
-	$(BIN)/coverage run -m pytest -q tests/unit tests/properties tests/golden tests/conformance tests/lines
+coverage: .venv/.dev ## which lines and branches of the pure rooms their own tests do not reach; without those that measure time (some minutes)
+	$(BIN)/coverage run -m pytest -q -k "not linear" tests/unit tests/properties tests/golden tests/conformance tests/lines
 	$(BIN)/coverage report --skip-covered --include='$(subst $(space),$(comma),$(PURE))'
 
 .venv/.nightly: requirements/nightly.txt .venv/.dev
