@@ -132,4 +132,4 @@ async def _serve(config: Config, control: Control, ready: Callable[[], None]) ->
         ssl_cert=Path(config.tls.cert) if config.tls else None,
         ssl_key=Path(config.tls.key) if config.tls else None,
     )
-    await serve_until_told(server, config.control, ready, stopping=control.stopping.set)
+    await serve_until_told(server, config.control, ready, stopping=control.stop)

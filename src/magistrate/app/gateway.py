@@ -27,7 +27,7 @@ from magistrate.app.bundles import PolicySource
 from magistrate.app.catalogue import base_url, catalogue
 from magistrate.app.config import Config, split_address
 from magistrate.app.inspection import Inspecting, classifier_of
-from magistrate.app.listening import answers, require_free
+from magistrate.app.listening import require_free, serve_until_told
 from magistrate.app.policies import store_bundle
 from magistrate.classify.sinks import Sinks
 from magistrate.classify.urls import HostList
@@ -40,7 +40,6 @@ from magistrate.route.catalogue import Catalogue
 from magistrate.wire.dialects import DIALECTS
 
 DRAIN_S = 30.0
-STOP_WITHIN_S = 5.0
 POLICIES_EVERY_S = 1.0
 
 log = logging.getLogger("magistrate.gateway")
@@ -78,33 +77,20 @@ async def serve_gateway(config: Config, *, with_local_model: bool, ready: Callab
         ssl_cert=Path(config.tls.cert) if config.tls else None,
         ssl_key=Path(config.tls.key) if config.tls else None,
     )
-    stop = asyncio.Event()
     reload = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, reload.set)
-    tasks = [
-        asyncio.ensure_future(server.serve()),
-        asyncio.ensure_future(keys.follow()),
-        asyncio.ensure_future(_follow_policies(gateway, config, source, reload)),
-    ]
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)
     try:
-        await answers(config.listen)
-        ready()
-        stopped = asyncio.ensure_future(stop.wait())
-        await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
-        await gateway.drain(DRAIN_S)
+        await serve_until_told(
+            server,
+            config.listen,
+            ready,
+            beside=[keys.follow(), _follow_policies(gateway, config, source, reload)],
+            stopping=lambda: gateway.drain(DRAIN_S),
+        )
     finally:
-        server.stop()  # type: ignore[no-untyped-call]  # because granian leaves it unannotated
-        for task in tasks[1:]:
-            task.cancel()
-        await asyncio.wait(tasks, timeout=STOP_WITHIN_S)
         await line.upstream.aclose()
         await classifier.aclose()
         await recorder.close()
-    if not stop.is_set():
-        raise ConfigurationError(f"a part of the gateway on `{config.listen}` ended by itself")
 
 
 def _line(

@@ -5,7 +5,8 @@ import errno
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
 
 from granian.server.embed import Server
 
@@ -17,31 +18,44 @@ STOP_WITHIN_S = 5.0
 
 
 async def serve_until_told(
-    server: Server, address: str, ready: Callable[[], None], *, stopping: Callable[[], None] | None = None
+    server: Server,
+    address: str,
+    ready: Callable[[], None],
+    *,
+    beside: Sequence[Coroutine[Any, Any, None]] = (),
+    stopping: Callable[[], Awaitable[object]] | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; call ``ready`` once ``address`` answers and ``stopping`` before the server ends.
+    """Serve until SIGTERM or SIGINT, or until the server or what runs ``beside`` it ends.
+
+    ``ready`` is called once ``address`` answers; ``stopping`` is awaited before the server is told to end, and what runs
+    beside it is cancelled only then.
 
     Raises:
-        ConfigurationError: nothing answers on ``address``, or the server ended without being told to.
+        ConfigurationError: nothing answers on ``address``, or a part ended without being told to.
     """
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
     serving = asyncio.ensure_future(server.serve())
-    waiting = asyncio.ensure_future(told.wait())
+    others = [asyncio.ensure_future(one) for one in (*beside, _until(told))]
     try:
         await answers(address)
         ready()
-        await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([serving, *others], return_when=asyncio.FIRST_COMPLETED)
     finally:
         if stopping is not None:
-            stopping()
+            await stopping()
         server.stop()  # type: ignore[no-untyped-call]  # because granian leaves it unannotated
-        waiting.cancel()
-        await asyncio.wait([serving], timeout=STOP_WITHIN_S)
+        for other in others:
+            other.cancel()
+        await asyncio.wait([serving, *others], timeout=STOP_WITHIN_S)
     if not told.is_set():
-        raise ConfigurationError(f"the server on `{address}` ended by itself")
+        raise ConfigurationError(f"a part of the server on `{address}` ended by itself")
+
+
+async def _until(told: asyncio.Event) -> None:
+    await told.wait()
 
 
 def taken(address: str) -> str | None:

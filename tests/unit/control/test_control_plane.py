@@ -294,7 +294,7 @@ async def test_a_stopping_server_ends_open_feeds(plane: Plane) -> None:
     """So that it can stop."""
     asking = asyncio.ensure_future(plane.ask("GET", "/api/feed"))
     await asyncio.sleep(0)
-    plane.control.stopping.set()
+    await plane.control.stop()
     status, _ = await asking
     assert status == 200
     assert plane.feeds_closed <= 1

@@ -90,8 +90,12 @@ class Control:
         self._sources = sources
         self._hosts = {"localhost", *(host.lower() for host in sources.hosts)}
         self._turn = asyncio.Lock()
-        self.stopping = asyncio.Event()
+        self._stopping = asyncio.Event()
         """Set to end open feeds, so that the server can stop."""
+
+    async def stop(self) -> None:
+        """Let those go who follow the live feed; nothing else of a control plane takes long."""
+        self._stopping.set()
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -224,7 +228,7 @@ class Control:
         await send(_start(200, "text/event-stream"))
         leaving: list[asyncio.Future[Any]] = [
             asyncio.ensure_future(_gone(receive)),
-            asyncio.ensure_future(self.stopping.wait()),
+            asyncio.ensure_future(self._stopping.wait()),
         ]
         coming: asyncio.Future[bytes] | None = None
         try:
