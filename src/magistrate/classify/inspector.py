@@ -32,10 +32,10 @@ from magistrate.classify.rules import (
     LONGEST_KEY,
     LONGEST_VALUE,
 )
-from magistrate.classify.scanner import DETECTOR, INCOMPLETE, Scanner
+from magistrate.classify.scanner import DETECTOR, Scanner
 from magistrate.classify.validators import IBAN_LENGTHS
 from magistrate.classify.views import escape_begins, view_of
-from magistrate.exchange.finding import Finding, FindingStatus
+from magistrate.exchange.finding import Finding, FindingStatus, incomplete
 
 ChannelT = TypeVar("ChannelT", bound=Hashable)
 
@@ -178,13 +178,7 @@ class Inspector(Generic[ChannelT]):
         return lost
 
     def _incomplete(self, bound: str) -> Finding:
-        return Finding(
-            INCOMPLETE,
-            DETECTOR,
-            self._scanner.version,
-            status=FindingStatus.INDETERMINATE,
-            detail=f"the bound on {bound}",
-        )
+        return incomplete(DETECTOR, self._scanner.version, f"the bound on {bound}")
 
 
 def _context_from(released: str) -> int:

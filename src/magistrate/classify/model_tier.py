@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from magistrate.exchange.content import Part, PartKind, Role
-from magistrate.exchange.finding import Finding, FindingStatus
+from magistrate.exchange.finding import Finding, FindingStatus, incomplete
 
 STRETCH = 32_768
 """Characters of a long text that are judged at a time; about 2 ms a model. Time is looked at in between."""
@@ -22,7 +22,6 @@ OVERLAP = 512
 MOST_REMEMBERED = 8192
 """Verdicts that are kept. Chat clients send the whole history with every turn, and it was judged already."""
 
-INCOMPLETE = "inspection.incomplete"
 TIER = "models"
 
 
@@ -65,7 +64,7 @@ class ModelTier:
                     continue
                 verdict = self._verdict(model, part.text, reader, expired)
                 if verdict is None:
-                    return (*found, incomplete(self.versions, "no verdict before the deadline"))
+                    return (*found, unended(self.versions, "no verdict before the deadline"))
                 found += [msgspec.structs.replace(one, part=index) for one in verdict]
         return tuple(found)
 
@@ -95,18 +94,16 @@ class ModelTier:
         return verdict
 
 
-def incomplete(versions: Mapping[str, str], reason: str) -> Finding:
+def unended(versions: Mapping[str, str], reason: str) -> Finding:
     """Return the finding that says that the models did not come to an end."""
-    version = "+".join(versions.values())
-    return Finding(INCOMPLETE, TIER, version, status=FindingStatus.INDETERMINATE, detail=reason)
+    return incomplete(TIER, "+".join(versions.values()), reason)
 
 
 def _judged(model: Model, text: str, reader: str, start: int) -> list[Finding]:
     try:
         found = model.judge(text, reader)
     except Exception as error:  # noqa: BLE001  because one detector's failure is a finding, not an end
-        status = FindingStatus.INDETERMINATE
-        return [Finding(INCOMPLETE, model.id, model.version, status=status, detail=type(error).__name__)]
+        return [incomplete(model.id, model.version, type(error).__name__)]
     if not start:
         return list(found)
     return [

@@ -18,13 +18,12 @@ from magistrate.classify.rules import CARD_TRIGGER, RULES, Rule
 from magistrate.classify.search import Search, characters, search_cards, search_for
 from magistrate.classify.views import view_of
 from magistrate.exchange.content import Part, PartKind
-from magistrate.exchange.finding import Finding, FindingStatus
+from magistrate.exchange.finding import Finding, incomplete
 
 SEPARATOR = "\x00"
 """Stands between parts that are scanned together. No pattern matches across it."""
 
 DETECTOR = "always-on"
-INCOMPLETE = "inspection.incomplete"
 
 
 class Detector(Protocol):
@@ -106,10 +105,7 @@ class Scanner:
         if not hits and not broken:
             return ()
         findings = [self._finding(hit, starts) for hit in merge(hits)]
-        findings += [
-            Finding(INCOMPLETE, DETECTOR, self.version, status=FindingStatus.INDETERMINATE, detail=rule)
-            for rule in dict.fromkeys(broken)
-        ]
+        findings += [incomplete(DETECTOR, self.version, rule) for rule in dict.fromkeys(broken)]
         return tuple(findings)
 
     def _decoded(self, text: str) -> tuple[list[Hit], list[str]]:
@@ -207,9 +203,4 @@ def _run(detector: Detector, parts: Sequence[Part]) -> tuple[Finding, ...]:
     try:
         return tuple(detector.scan(parts))
     except Exception as error:  # noqa: BLE001  because one detector's failure is a finding, not an end
-        reason = type(error).__name__
-        return (
-            Finding(
-                INCOMPLETE, detector.id, detector.version, status=FindingStatus.INDETERMINATE, detail=reason
-            ),
-        )
+        return (incomplete(detector.id, detector.version, type(error).__name__),)

@@ -6,10 +6,9 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 
 from magistrate.classify.inspector import MOST_HELD, NOTHING, ChannelT, Ready
-from magistrate.classify.scanner import INCOMPLETE
 from magistrate.classify.sinks import DETECTOR, VERSION, Lexer, finding_of
 from magistrate.classify.urls import HostList
-from magistrate.exchange.finding import Finding, FindingStatus
+from magistrate.exchange.finding import Finding, FindingStatus, incomplete
 
 ChannelT_contra = TypeVar("ChannelT_contra", bound=Hashable, contravariant=True)
 
@@ -83,9 +82,7 @@ class SinkWatch(Generic[ChannelT]):
         state.decided = begin + onward
 
 
-_INCOMPLETE = Finding(
-    INCOMPLETE, DETECTOR, VERSION, status=FindingStatus.INDETERMINATE, detail="the bound on hold-back"
-)
+_INCOMPLETE = incomplete(DETECTOR, VERSION, "the bound on hold-back")
 
 
 def _moved(finding: Finding, by: int) -> Finding:

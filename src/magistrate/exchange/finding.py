@@ -4,6 +4,9 @@ from enum import StrEnum
 
 import msgspec
 
+INCOMPLETE = "inspection.incomplete"
+"""The label of what could not be inspected to its end."""
+
 
 class FindingStatus(StrEnum):
     FOUND = "found"
@@ -36,3 +39,8 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     @property
     def labels(self) -> tuple[str, ...]:
         return (self.label, *self.also)
+
+
+def incomplete(detector: str, version: str, reason: str) -> Finding:
+    """Return the finding that says that ``detector`` has no verdict. ``reason`` never holds content."""
+    return Finding(INCOMPLETE, detector, version, status=FindingStatus.INDETERMINATE, detail=reason)

@@ -11,16 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 from magistrate.adapters.detectors.remote import RemoteDetector
 from magistrate.classify.inspector import Inspector
-from magistrate.classify.scanner import Scanner
+from magistrate.classify.scanner import DETECTOR, Scanner
 from magistrate.exchange.content import Part
-from magistrate.exchange.finding import Finding, FindingStatus
+from magistrate.exchange.finding import Finding, incomplete
 from magistrate.exchange.stream import Channel
 
 INLINE_CHARACTERS = 32_000
 """Up to here the rules hold up the event loop for two or three milliseconds in prose, and about ten in a text that is full of
 values (`bench/detect.py` measures it); a thread would not make them shorter, only interruptible."""
-
-TIMED_OUT = "inspection.incomplete"
 
 
 class AlwaysOn:
@@ -39,7 +37,7 @@ class AlwaysOn:
         self._worker_scanner = self._worker.submit(make_scanner).result()
         self._remotes = tuple(remotes)
         self._unread = tuple(remote.not_in_streams() for remote in remotes)
-        self.versions: Mapping[str, str] = {"always-on": self._scanner.version} | {
+        self.versions: Mapping[str, str] = {DETECTOR: self._scanner.version} | {
             remote.remote.id: remote.version for remote in remotes
         }
 
@@ -80,13 +78,5 @@ class AlwaysOn:
         try:
             return await asyncio.wait_for(scan, self._deadline_s)
         except TimeoutError:
-            return (self._incomplete(),)
-
-    def _incomplete(self) -> Finding:
-        return Finding(
-            TIMED_OUT,
-            "always-on",
-            self._scanner.version,
-            status=FindingStatus.INDETERMINATE,
-            detail=f"no verdict within {self._deadline_s:g} s",
-        )
+            reason = f"no verdict within {self._deadline_s:g} s"
+            return (incomplete(DETECTOR, self._scanner.version, reason),)

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from magistrate.adapters.detectors.always_on import AlwaysOn
 from magistrate.classify.inspector import Inspector
-from magistrate.classify.model_tier import ModelTier, incomplete
+from magistrate.classify.model_tier import ModelTier, unended
 from magistrate.exchange.content import Part
 from magistrate.exchange.finding import Finding
 from magistrate.exchange.stream import Channel
@@ -63,7 +63,7 @@ class WithModels:
         try:
             return await asyncio.wait_for(judged, self._deadline_s)
         except TimeoutError:
-            return (incomplete(self._tier.versions, f"no verdict within {self._deadline_s:g} s"),)
+            return (unended(self._tier.versions, f"no verdict within {self._deadline_s:g} s"),)
 
 
 def without_overlap(new: Sequence[Finding], known: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -16,9 +16,9 @@ import aiohttp
 import msgspec
 
 from magistrate.exchange.content import Part, PartKind
-from magistrate.exchange.finding import Finding, FindingStatus
+from magistrate.exchange.finding import Finding, incomplete
 
-INCOMPLETE, SKIPPED = "inspection.incomplete", "inspection.skipped"
+SKIPPED = "inspection.skipped"
 LONGEST_ANSWER = 1 << 20
 MOST_FINDINGS = 1000
 LABEL = re.compile(r"[a-z][a-z0-9_]{0,31}(?:\.[a-z0-9_]{1,32}){0,3}")
@@ -81,14 +81,9 @@ class RemoteDetector:
         return self.unable("does not read streams", self.remote.streams)
 
     def unable(self, reason: str, failure: Failure | None = None) -> Finding:
-        skipped = (failure or self.remote.on_failure) == "skip"
-        return Finding(
-            SKIPPED if skipped else INCOMPLETE,
-            self.remote.id,
-            self.version,
-            status=FindingStatus.FOUND if skipped else FindingStatus.INDETERMINATE,
-            detail=reason,
-        )
+        if (failure or self.remote.on_failure) == "skip":
+            return Finding(SKIPPED, self.remote.id, self.version, detail=reason)
+        return incomplete(self.remote.id, self.version, reason)
 
     async def _ask(self, parts: Sequence[Part]) -> _Answer:
         texts = [
