@@ -5,8 +5,8 @@ import sys
 
 import aiohttp
 import uvloop
-from granian.constants import HTTPModes, Interfaces
-from granian.server.embed import Server
+
+from magistrate.adapters.serving import Server
 
 UPSTREAM = sys.argv[2]
 HEADERS = {"content-type": "application/json", "accept-encoding": "identity"}
@@ -37,9 +37,7 @@ async def app(scope, receive, send):
 async def main():
     global session
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), auto_decompress=False)
-    server = Server(
-        app, port=int(sys.argv[1]), interface=Interfaces.ASGINL, http=HTTPModes.http1, log_enabled=False
-    )
+    server = Server(app, address="127.0.0.1", port=int(sys.argv[1]))
     task = asyncio.ensure_future(server.serve())
     await asyncio.sleep(0.3)
     print("ready", flush=True)

@@ -106,7 +106,7 @@ def test_it_is_installed_without_the_server(auditors: Path) -> None:
     """None of what the server needs is there, nor the server."""
     for name in (
         "aiohttp",
-        "granian",
+        "uvicorn",
         "cedarpy",
         "hyperscan",
         "typer",

@@ -13,7 +13,7 @@ from magistrate.adapters.recorder import wal
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.wal import Entry, WalBroken, WriteAheadLog, pack_group
 
-SMALL_FILE = 600
+SMALL_FILE, SMALL_BLOCK = 640, 64
 
 
 @contextmanager
@@ -21,6 +21,7 @@ def small_log() -> Iterator[Path]:
     """A directory for a log whose files are full after a few groups."""
     with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
         patch.setattr(wal, "FILE_BYTES", SMALL_FILE)
+        patch.setattr(wal, "BLOCK", SMALL_BLOCK)
         yield Path(directory)
 
 

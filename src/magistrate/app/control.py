@@ -8,10 +8,8 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
-from granian.constants import HTTPModes, Interfaces
-from granian.server.embed import Server
-
 from magistrate.adapters.listeners.control import Control, Sources
+from magistrate.adapters.serving import Server
 from magistrate.adapters.state.keys import KeyStore, local_token
 from magistrate.adapters.telemetry import feed as live
 from magistrate.adapters.telemetry.logs import configure
@@ -125,11 +123,7 @@ async def _serve(config: Config, control: Control, ready: Callable[[], None]) ->
         control,
         address=host,
         port=port,
-        interface=Interfaces.ASGINL,
-        http=HTTPModes.http1,
-        websockets=False,
-        log_enabled=False,
-        ssl_cert=Path(config.tls.cert) if config.tls else None,
-        ssl_key=Path(config.tls.key) if config.tls else None,
+        cert=Path(config.tls.cert) if config.tls else None,
+        key=Path(config.tls.key) if config.tls else None,
     )
     await serve_until_told(server, config.control, ready, stopping=control.stop)

@@ -10,12 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import orjson
-from granian.constants import HTTPModes, Interfaces
-from granian.server.embed import Server
 
 from magistrate.adapters.host import SystemClock, SystemIds, draw
 from magistrate.adapters.listeners.gateway import Gateway
 from magistrate.adapters.recorder.client import RecorderClient
+from magistrate.adapters.serving import Server
 from magistrate.adapters.state.live import LiveKeys
 from magistrate.adapters.telemetry.logs import configure
 from magistrate.adapters.telemetry.sender import TelemetrySender
@@ -69,13 +68,8 @@ async def serve_gateway(config: Config, *, with_local_model: bool, ready: Callab
         gateway,
         address=host,
         port=port,
-        interface=Interfaces.ASGINL,
-        http=HTTPModes.http1,
-        websockets=False,
-        backlog=1024,
-        log_enabled=False,
-        ssl_cert=Path(config.tls.cert) if config.tls else None,
-        ssl_key=Path(config.tls.key) if config.tls else None,
+        cert=Path(config.tls.cert) if config.tls else None,
+        key=Path(config.tls.key) if config.tls else None,
     )
     reload = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)

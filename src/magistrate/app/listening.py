@@ -8,8 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
-from granian.server.embed import Server
-
+from magistrate.adapters.serving import Server
 from magistrate.app.settings import split_address
 from magistrate.exchange.errors import ConfigurationError
 
@@ -46,7 +45,7 @@ async def serve_until_told(
     finally:
         if stopping is not None:
             await stopping()
-        server.stop()  # type: ignore[no-untyped-call]  # because granian leaves it unannotated
+        server.stop()
         for other in others:
             other.cancel()
         await asyncio.wait([serving, *others], timeout=STOP_WITHIN_S)

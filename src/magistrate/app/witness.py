@@ -5,10 +5,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
-from granian.constants import HTTPModes, Interfaces
-from granian.server.embed import Server
 
 from magistrate.adapters.recorder.rootkey import secret_file
+from magistrate.adapters.serving import Server
 from magistrate.adapters.telemetry.logs import configure
 from magistrate.adapters.witness.book import Book
 from magistrate.adapters.witness.listener import Witness
@@ -113,12 +112,8 @@ async def serve_witness(
         Witness(book, who.cosigners, logs, lambda: int(time.time())),
         address=host,
         port=port,
-        interface=Interfaces.ASGINL,
-        http=HTTPModes.auto,
-        websockets=False,
-        log_enabled=False,
-        ssl_cert=listening.cert,
-        ssl_key=listening.key,
+        cert=listening.cert,
+        key=listening.key,
     )
     try:
         await serve_until_told(server, listening.address, ready)

@@ -7,6 +7,9 @@ records, so that a sync waits for the data alone (measured: 195 us instead of 26
 
 So what stands behind a file's last group may be zeros, or groups of an earlier use, told apart by their lower indexes.
 
+Groups begin at multiples of `BLOCK`, filled up with zeros, so that no page is written twice: the second sync of a page
+waits for the first (measured, a group every millisecond: 172 us instead of 239).
+
 One CRC covers a whole group because a group is acknowledged as a whole. A damaged group at the very end was never
 acknowledged (its sync did not return) and is cut. A damaged group *before* a whole one of the same use had been
 acknowledged: that is damage, not a crash, and nobody may cut it away silently.
@@ -29,7 +32,10 @@ FILE_BYTES = 8 * 1024 * 1024
 MOST_SPARES = 8
 """So many files are kept to be used again: what a busy second between two checkpoints fills."""
 
-MAGIC = b"MWG1"
+BLOCK = 4096
+"""Bytes of a page, which is what Linux writes."""
+
+MAGIC = b"MWG2"
 _HEAD = struct.Struct("<4sII")
 
 
@@ -138,6 +144,7 @@ class WriteAheadLog:
                 would lie; stopping is the only honest answer.
         """
         data = pack_group(entries)
+        data += bytes(-len(data) % BLOCK)
         os.lseek(self._descriptor, self._length, os.SEEK_SET)
         try:
             self._disk.write(self._descriptor, data)
@@ -226,7 +233,7 @@ class WriteAheadLog:
 
 
 def _groups(data: bytes, index: int) -> Iterator[tuple[list[Entry], int]]:
-    """Yield groups with the offset behind each; stop at the first that is not whole, or not of this use of the file."""
+    """Yield groups with where the next may begin; stop at the first that is not whole, or not of this use of the file."""
     at = 0
     while (group := _group_at(data, at)) is not None and group[0][0].index >= index:
         entries, at = group
@@ -244,17 +251,19 @@ def _group_at(data: bytes, at: int) -> tuple[list[Entry], int] | None:
         return None
     if zlib.crc32(payload, zlib.crc32(length.to_bytes(4, "little"))) != crc:
         return None
-    return _decoder.decode(payload), begin + length
+    return _decoder.decode(payload), _aligned(begin + length)
+
+
+def _aligned(at: int) -> int:
+    return at + -at % BLOCK
 
 
 def _whole_group_after(data: bytes, at: int, index: int) -> bool:
     """Return whether a whole group of this use of the file stands behind ``at``: one with records from ``index`` on."""
-    found = data.find(MAGIC, at)
-    while found >= 0:
+    for found in range(_aligned(at), len(data), BLOCK):
         group = _group_at(data, found)
         if group is not None and group[0][-1].index >= index:
             return True
-        found = data.find(MAGIC, found + 1)
     return False
 
 

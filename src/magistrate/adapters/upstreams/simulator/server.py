@@ -1,4 +1,4 @@
-"""The simulator as an HTTP server: one small ASGI application on Granian."""
+"""The simulator as an HTTP server: one small ASGI application on the server that Magistrate itself uses."""
 
 import argparse
 import asyncio
@@ -7,9 +7,8 @@ from typing import Any, TypeAlias
 
 import orjson
 import uvloop
-from granian.constants import HTTPModes, Interfaces
-from granian.server.embed import Server
 
+from magistrate.adapters.serving import Server
 from magistrate.adapters.upstreams.simulator.model import SimulatedAnswer, Simulator
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -70,16 +69,7 @@ async def _pour(answer: SimulatedAnswer, receive: Receive, send: Send) -> None:
 
 async def serve(host: str, port: int) -> None:
     """Serve until cancelled; print ``ready`` once connections are taken."""
-    server = Server(
-        application,
-        address=host,
-        port=port,
-        interface=Interfaces.ASGINL,
-        http=HTTPModes.http1,
-        websockets=False,
-        log_enabled=False,
-        backlog=1024,
-    )
+    server = Server(application, address=host, port=port)
     serving = asyncio.ensure_future(server.serve())
     while not serving.done():
         try:
