@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
@@ -33,8 +34,23 @@ IDLE_S = 75.0
 TOO_LARGE = b"431 Request Header Fields Too Large"
 TOO_SLOW = b"408 Request Timeout"
 
+DEPARTURE = "magistrate.departure"
+
 _FRAMING_PER_BYTE = 16
 """A body of chunks of one byte takes six bytes for each; what takes more than this is no body but a trick."""
+
+
+class Departure:
+    """Whether a request's client has gone, and whom to tell. In the ASGI scope as extension `DEPARTURE`.
+
+    ASGI would have every request wait for a message that nearly never comes: a task, and its cancellation, for each.
+    """
+
+    __slots__ = ("gone", "tell")
+
+    def __init__(self) -> None:
+        self.gone = False
+        self.tell: Callable[[], object] | None = None
 
 
 class Server:
@@ -64,6 +80,7 @@ class Server:
             timeout_keep_alive=int(IDLE_S),
             ssl_context_factory=(lambda *_: _tls(cert, key)) if cert else None,
         )
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # when it begins and ends is said by us
         self._server = _Server(config)
 
     async def serve(self) -> None:
@@ -96,6 +113,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self._departure = Departure()
         self._in_head = False
         self._read = 0
         self._body = 0
@@ -103,7 +121,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._too_large = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # because uvicorn narrows it too
-        super().connection_made(transport)
+        super().connection_made(_Gathering(transport, self.loop))
         if len(self.connections) > MOST_CONNECTIONS:
             transport.abort()
             return
@@ -111,6 +129,9 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._departure.gone = True
+        if self._departure.tell is not None:
+            self._departure.tell()
         self._unset_keepalive_if_required()
         self._end_deadline()
 
@@ -124,6 +145,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["extensions"] = {DEPARTURE: self._departure}  # type: ignore[dict-item]  # because it is not one of the specification's
         self._in_head = True
         self._read = self._body = 0
         self._deadline = self.loop.call_later(REQUEST_WITHIN_S, self._too_slow)
@@ -174,6 +196,44 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+class _Gathering(asyncio.Transport):
+    """A transport that sends what one turn of the loop writes as one: an answer's head and its body, or many events."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._pieces: list[bytes] = []
+
+    def write(self, data: bytes) -> None:  # type: ignore[override]  # because nobody here writes anything else
+        if not self._pieces:
+            self._loop.call_soon(self._flush)
+        self._pieces.append(data)
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._transport.get_extra_info(name, default)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def pause_reading(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._transport.resume_reading()
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def _flush(self) -> None:
+        pieces, self._pieces = self._pieces, []
+        if pieces:
+            self._transport.write(b"".join(pieces))
 
 
 def _listen(family: int, place: Any) -> socket.socket:

@@ -30,7 +30,7 @@ class Draft(msgspec.Struct, frozen=True):
     retention: str = "standard"
 
 
-class Receipt(msgspec.Struct, frozen=True):
+class Receipt(msgspec.Struct, frozen=True, gc=False):
     """The record is durable at ``index`` of the log; ``leaf`` is its RFC 6962 leaf hash."""
 
     eid: str

@@ -8,6 +8,7 @@ import datetime as dt
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, BinaryIO
 
 import msgspec
@@ -51,10 +52,15 @@ def emptied(head: bytes) -> tuple[bytes, int, int]:
 
 def folder_of(header: Mapping[str, Any]) -> str:
     """Return tenant, retention class and day as a path in which nothing but names can stand."""
-    day = dt.date.fromordinal(dt.date(1970, 1, 1).toordinal() + day_of(header)).isoformat()
     ret = header.get("ret")
     retention = str(ret.get("class", "")) if isinstance(ret, dict) else ""
-    return f"{_plain(str(header.get('tenant', ''))) or 'default'}/{_plain(retention) or 'standard'}/{day}"
+    return _folder(str(header.get("tenant", "")), retention, day_of(header))
+
+
+@lru_cache(maxsize=1024)
+def _folder(tenant: str, retention: str, day: int) -> str:
+    date = dt.date.fromordinal(dt.date(1970, 1, 1).toordinal() + day).isoformat()
+    return f"{_plain(tenant) or 'default'}/{_plain(retention) or 'standard'}/{date}"
 
 
 def _plain(name: str) -> str:

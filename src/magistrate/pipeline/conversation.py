@@ -8,6 +8,7 @@ application, so nobody reads another's conversation by naming it.
 
 import hashlib
 import hmac
+from functools import lru_cache
 
 from magistrate.exchange.content import PartKind, Role
 from magistrate.pipeline import headers
@@ -37,8 +38,12 @@ def conversation_of(case: Case) -> Conversation:
 
 def tenant_key(case: Case) -> bytes:
     """Return the key under which one-way tokens are made: the same value, the same token, in this tenant only."""
-    tenant = case.principal.tenant.encode("utf-8", "surrogatepass")
-    return hmac.digest(case.line.token_key, b"tenant\0" + tenant, "sha256")
+    return _key_of(case.line.token_key, case.principal.tenant)
+
+
+@lru_cache(maxsize=256)
+def _key_of(token_key: bytes, tenant: str) -> bytes:
+    return hmac.digest(token_key, b"tenant\0" + tenant.encode("utf-8", "surrogatepass"), "sha256")
 
 
 def _name(case: Case) -> str:

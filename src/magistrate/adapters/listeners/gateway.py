@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import traceback
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
+from magistrate.adapters.serving import DEPARTURE, Departure
 from magistrate.exchange.errors import Refused
 from magistrate.exchange.outcome import Code
 from magistrate.pipeline.case import Case
@@ -44,7 +45,7 @@ class Gateway:
         if path in {"/healthz", "/readyz"} and scope["method"] in {"GET", "HEAD"}:
             await self._probe(path, send)
             return
-        reply = AsgiReply(receive, send)
+        reply = AsgiReply(receive, send, scope["extensions"][DEPARTURE])
         if self.draining or self._in_flight >= MOST_IN_FLIGHT:
             await _overloaded(reply)
             return
@@ -53,7 +54,6 @@ class Gateway:
         try:
             await self._attend(scope, reply)
         finally:
-            reply.close()
             self._in_flight -= 1
             if not self._in_flight:
                 self._idle.set()
@@ -112,12 +112,10 @@ class Gateway:
 class AsgiReply:
     """The `Reply` port over one ASGI request."""
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, receive: Receive, send: Send, departure: Departure) -> None:
         self._receive = receive
         self._send = send
-        self._watcher: asyncio.Task[None] | None = None
-        self._waiting: asyncio.Task[Any] | None = None
-        self._gone = False
+        self._departure = departure
         self.started = False
 
     async def read_body(self, limit: int) -> tuple[bytes, bool]:
@@ -140,55 +138,49 @@ class AsgiReply:
             chunks.append(chunk)
         return b"".join(chunks), False
 
-    @contextmanager
-    def while_connected(self) -> Iterator[None]:
+    def while_connected(self) -> AbstractContextManager[None]:
         """See `pipeline.ports.Reply`."""
-        if self._gone:
-            raise Disconnected
-        if self._watcher is None:
-            self._watcher = asyncio.get_running_loop().create_task(self._watch())
-        task = asyncio.current_task()
-        self._waiting = task
-        try:
-            yield
-        except asyncio.CancelledError:
-            if not self._gone or task is None:
-                raise
-            task.uncancel()
-            raise Disconnected from None
-        finally:
-            self._waiting = None
+        return _WhileConnected(self._departure)
 
     async def start(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
-        if self._gone:
+        if self._departure.gone:
             raise Disconnected
         self.started = True
         raw = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers]
         await self._send({"type": "http.response.start", "status": status, "headers": raw})
 
     async def send(self, body: bytes) -> None:
-        if self._gone:
+        if self._departure.gone:
             raise Disconnected
         await self._send({"type": "http.response.body", "body": body, "more_body": True})
 
     async def end(self, body: bytes = b"") -> None:
-        if self._gone:
+        if self._departure.gone:
             raise Disconnected
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
-    def close(self) -> None:
-        """Stop watching for the client's leaving."""
-        if self._watcher is not None:
-            self._watcher.cancel()
 
-    async def _watch(self) -> None:
-        while True:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                break
-        self._gone = True
-        if self._waiting is not None:
-            self._waiting.cancel()
+class _WhileConnected:
+    """The client's leaving cancels what is awaited here, and is raised as what it is."""
+
+    __slots__ = ("_departure", "_task")
+
+    def __init__(self, departure: Departure) -> None:
+        self._departure = departure
+        self._task: asyncio.Task[Any] | None = None
+
+    def __enter__(self) -> None:
+        if self._departure.gone:
+            raise Disconnected
+        self._task = asyncio.current_task()
+        assert self._task is not None, "a request is attended by a task"
+        self._departure.tell = self._task.cancel
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._departure.tell = None
+        if kind is asyncio.CancelledError and self._departure.gone and self._task is not None:
+            self._task.uncancel()
+            raise Disconnected from None
 
 
 def _headers(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -28,7 +28,7 @@ _HEAD = struct.Struct("<cQI")
 _HELLO = struct.Struct("<cq")
 
 
-class Ack(msgspec.Struct, frozen=True, array_like=True):
+class Ack(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """``reason`` empty: durable at ``index``. Otherwise the record was not taken, and why."""
 
     seq: int

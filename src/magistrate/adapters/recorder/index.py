@@ -5,7 +5,7 @@ Ids are kept as 16 bytes and repeated texts as numbers, because at 180 million r
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -107,15 +107,28 @@ class Index:
         """Return the ranges of the cold index, oldest first."""
         return [Range(*row) for row in self._database.execute("SELECT * FROM ranges ORDER BY first")]
 
-    def add(self, records: Iterable[tuple[int, dict[str, Any], tuple[Located, ...]]]) -> None:
-        """Add records in one transaction. Raises sqlite3.Error; then none was added."""
-        with self._transaction():
-            rows, places = [], []
+    def add(
+        self,
+        records: Iterable[tuple[int, dict[str, Any], tuple[Located, ...]]],
+        pause: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Add records in one transaction, with ``pause`` called after each. Raises sqlite3.Error; then none was added."""
+        places: list[tuple[int, int, int, int]] = []
+
+        def rows() -> Iterator[tuple[object, ...]]:
             for index, header, located in records:
-                rows.append(self._columns(index, header))
-                places += [(index, self._intern(b.part), self._intern(b.segment), b.at) for b in located]
-            self._database.executemany(_INSERT, rows)
-            self._database.executemany("INSERT OR REPLACE INTO bodies VALUES (?, ?, ?, ?)", places)
+                yield self._columns(index, header)
+                places.extend((index, self._intern(b.part), self._intern(b.segment), b.at) for b in located)
+                pause()
+
+        def spots() -> Iterator[tuple[int, int, int, int]]:
+            for place in places:
+                yield place
+                pause()
+
+        with self._transaction():
+            self._database.executemany(_INSERT, rows())
+            self._database.executemany("INSERT OR REPLACE INTO bodies VALUES (?, ?, ?, ?)", spots())
 
     def fill(
         self,

@@ -29,6 +29,7 @@ from magistrate.adapters.recorder.vault import Vault
 from magistrate.adapters.recorder.wal import Entry, WalBroken, WriteAheadLog
 from magistrate.adapters.recorder.writer import Kept, Submission, Writer
 from magistrate.evidence.draft import Body, Draft
+from magistrate.evidence.merkle import leaf_hash
 from magistrate.evidence.note import Verifier
 from magistrate.evidence.ports import Register
 from magistrate.evidence.retention import Promised, Schedule
@@ -313,7 +314,7 @@ class Ledger:
         self._sealer.recover()
         first = self._sealer.size
         entries, torn = self._wal.replay(first)
-        pending = [Kept(entry, orjson.loads(entry.header)) for entry in entries]
+        pending = [Kept(entry, leaf_hash(entry.header)) for entry in entries]
         writer = Writer(origin, self._vault, self._wal, first + len(entries), self.schedule)
         dangling = self._remember(writer, pending)
         # Sealed before anything is acknowledged again: that a record can be read back from the write-ahead log does not
@@ -359,7 +360,7 @@ class Ledger:
         for index, raw in self._sealer.headers(max(0, self._sealer.size - RECENT)):
             _follow(writer, opened, index, orjson.loads(raw), raw)
         for kept in pending:
-            _follow(writer, opened, kept.entry.index, kept.header, kept.entry.header)
+            _follow(writer, opened, kept.entry.index, kept.header(), kept.entry.header)
         return list(opened)
 
     def _schedule_note(self) -> Submission:

@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from magistrate.adapters.recorder.breath import Breath
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.index import Index
 from magistrate.adapters.recorder.keys import Keys
@@ -44,6 +45,9 @@ from magistrate.evidence.tiles import (
 from magistrate.exchange.errors import ConfigurationError
 
 CHECKPOINT = "checkpoint"
+RESTS_AT_MOST_S = 0.4
+"""A checkpoint covers a record within 1.5 s: a second until sealing begins, and this much more at most for rests."""
+
 ROLLED_BACK = (
     "it was rolled back or changed, and going on would fork the log. Restore the newest copy of the evidence "
     "directory, or begin a new log elsewhere"
@@ -79,6 +83,7 @@ class Sealer:
         self._objects = PosixObjects(root, disk)
         self._register: Register = register or SqliteRegister(root / "lock.db")
         self._segments = SegmentWriter(root, disk)
+        self._breath = Breath()
         self._staging = root / "staging"
         self._note = self._register.read()
         self._unapplied: Staged | None = None
@@ -132,8 +137,9 @@ class Sealer:
         if not batch:
             return
         assert batch[0].entry.index == self.size
-        located = self._segments.write(batch)  # 1
-        growth = grow(self._objects.get, self.size, [kept.entry.header for kept in batch])
+        self._breath.begin(RESTS_AT_MOST_S)
+        located = self._segments.write(batch, self._breath.rest)  # 1
+        growth = grow(self._objects.get, self.size, [k.entry.header for k in batch], [k.leaf for k in batch])
         note = self._sign(Checkpoint(self._signer.name, growth.size, growth.root).text())
         staged = Staged(growth.size, note, growth.files)
         self._disk.put(self._staging, msgspec.msgpack.encode(staged))  # 2
@@ -252,7 +258,10 @@ class Sealer:
             if self._index.size != batch[0].entry.index:
                 self._catch_up()
             else:
-                self._index.add((k.entry.index, k.header, s) for k, s in zip(batch, located, strict=True))
+                self._index.add(
+                    ((k.entry.index, k.header(), s) for k, s in zip(batch, located, strict=True)),
+                    self._breath.rest,
+                )
         except sqlite3.Error as error:
             log.error("the index waits: %s", error)
 

@@ -1,7 +1,7 @@
 """Body segments on disk: ciphertexts by tenant, retention class and day, so that what must go can go as whole files."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from magistrate.adapters.recorder.disk import Disk
@@ -36,8 +36,11 @@ class SegmentWriter:
         self._disk = disk
         self._segments: dict[str, _Segment] = {}
 
-    def write(self, batch: Sequence[Kept]) -> list[tuple[Located, ...]]:
-        """Write the bodies of ``batch`` and sync them; return where each stands. Raises OSError."""
+    def write(self, batch: Sequence[Kept], pause: Callable[[], None]) -> list[tuple[Located, ...]]:
+        """Write the bodies of ``batch`` and sync them; return where each stands. Raises OSError.
+
+        ``pause`` is called after each record.
+        """
         pending: dict[str, list[bytes]] = {}
         ends: dict[str, int] = {}
         located: list[tuple[Located, ...]] = []
@@ -45,18 +48,20 @@ class SegmentWriter:
             if not kept.entry.bodies:
                 located.append(())
                 continue
-            folder = folder_of(kept.header)
+            header = kept.header()
+            folder = folder_of(header)
             segment = self._segment(folder)
             frames = pending.setdefault(folder, [])
             at = ends.get(folder, segment.length)
             spots = []
             for part, ciphertext in kept.entry.bodies:
-                frame = encode_frame(kept.header["eid"], part, ciphertext)
+                frame = encode_frame(header["eid"], part, ciphertext)
                 spots.append(Located(part, segment.name, at))
                 frames.append(frame)
                 at += len(frame)
             ends[folder] = at
             located.append(tuple(spots))
+            pause()
         for folder, frames in pending.items():
             self._append(folder, b"".join(frames))
         return located

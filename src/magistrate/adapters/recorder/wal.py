@@ -39,7 +39,7 @@ MAGIC = b"MWG2"
 _HEAD = struct.Struct("<4sII")
 
 
-class Entry(msgspec.Struct, frozen=True, array_like=True):
+class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One durable record: its place, its exact header bytes, and the ciphertexts of its bodies by part."""
 
     index: int

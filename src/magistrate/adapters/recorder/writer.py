@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
+import orjson
 
 from magistrate.adapters.recorder.frames import Ack
 from magistrate.adapters.recorder.vault import Vault, quarter
@@ -70,11 +71,16 @@ class Submission:
         self.own = own
 
 
-class Kept(msgspec.Struct, frozen=True):
-    """A durable record on its way to the sealer. ``header`` is what ``entry.header`` spells."""
+class Kept(msgspec.Struct, frozen=True, gc=False):
+    """A durable record on its way to the sealer. ``leaf`` is the hash of ``entry.header``."""
 
     entry: Entry
-    header: dict[str, Any]
+    leaf: bytes
+
+    def header(self) -> dict[str, Any]:
+        """Return what ``entry.header`` spells, read anew: thousands of mappings that wait would be walked by the collector."""
+        spelled: dict[str, Any] = orjson.loads(self.entry.header)
+        return spelled
 
 
 class _Group:
@@ -200,7 +206,7 @@ class Writer:
         # Only now, when nothing of this draft can be refused any more, does it count for the drafts behind it.
         bodies = tuple((body.part, one.ciphertext) for body, one in zip(draft.bodies, sealed, strict=True))
         place = (self.next_index + len(group.kept), leaf_hash(raw))
-        group.kept.append(Kept(Entry(place[0], raw, bodies), header))
+        group.kept.append(Kept(Entry(place[0], raw, bodies), place[1]))
         group.places[eid] = place
         group.sequence[wid] = wseq
         if trace:
