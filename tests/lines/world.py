@@ -109,8 +109,14 @@ class Evidence:
 
     def __init__(self) -> None:
         self.drafts: list[Draft] = []
+        self.handed: list[Draft] = []
+        """Those of `drafts` that were not waited for."""
         self.down: int | None = None
         self.on_append: Callable[[Draft], None] = lambda draft: None
+
+    async def hand_over(self, draft: Draft) -> None:
+        await self.append(draft)
+        self.handed.append(draft)
 
     async def append(self, draft: Draft) -> Receipt:
         if self.down is not None and len(self.drafts) >= self.down:

@@ -16,6 +16,7 @@ from granian.server.embed import Server
 from magistrate.adapters.host import SystemClock, SystemIds, draw
 from magistrate.adapters.listeners.gateway import Gateway
 from magistrate.adapters.recorder.client import RecorderClient
+from magistrate.adapters.recorder.outstanding import Bound
 from magistrate.adapters.state.live import LiveKeys
 from magistrate.adapters.telemetry.logs import configure
 from magistrate.adapters.telemetry.sender import TelemetrySender
@@ -26,6 +27,7 @@ from magistrate.adapters.upstreams.switch import Switch
 from magistrate.app.bundles import PolicySource
 from magistrate.app.catalogue import base_url, catalogue
 from magistrate.app.config import Config, split_address
+from magistrate.app.durability import durabilities, weaker
 from magistrate.app.inspection import Inspecting, classifier_of
 from magistrate.app.listening import require_free, serve_until_told
 from magistrate.app.policies import store_bundle
@@ -58,9 +60,16 @@ async def serve_gateway(config: Config, *, with_local_model: bool, ready: Callab
     # Before the keys are read, because a snapshot of them ages while a model loads.
     engine = await asyncio.to_thread(local_model.Engine.start) if with_local_model else None
     keys = LiveKeys(config.state_db)
-    recorder = RecorderClient(config.recorder_socket, wid=SystemIds().record())
+    bounded = config.evidence.bounded
+    recorder = RecorderClient(
+        config.recorder_socket,
+        wid=SystemIds().record(),
+        bound=Bound(bounded.records, bounded.bytes, bounded.ms) if weaker(config) else None,
+    )
     await recorder.connect()
     classifier = classifier_of(config)
+    for route in weaker(config):
+        log.warning("%s may go ahead before its record is durable (bounded-async)", route)
     line = _line(config, bundle, keys, recorder, classifier, engine)
     gateway = Gateway(line, ready=lambda: recorder.problem() or keys.problem())
     await _announce_policy(gateway, config, bundle)
@@ -118,6 +127,7 @@ def _line(
         sinks=Sinks(HostList(config.sinks.allow)),
         mode=config.mode,
         retention=config.evidence.retention.schedule(),
+        durability=durabilities(config),
         limits=Limits(request_bytes=config.limits.body_bytes, answer_bytes=config.limits.answer_bytes),
     )
 

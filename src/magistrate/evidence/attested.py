@@ -11,10 +11,10 @@ import msgspec
 
 from magistrate.evidence.checkpoint import Checkpoint
 from magistrate.evidence.checkpoint import parse as parse_checkpoint
-from magistrate.evidence.links import Noted
 from magistrate.evidence.malformed import NoteError
 from magistrate.evidence.merkle import Frontier
 from magistrate.evidence.note import Verifier, open_note
+from magistrate.evidence.noted import Noted
 from magistrate.evidence.succession import Read, signer_of
 from magistrate.evidence.timestamp import Authority, Forged, Stamp, StampError, first_to_hold, stamped_digest
 from magistrate.evidence.trust import Trust

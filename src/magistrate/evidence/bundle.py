@@ -18,8 +18,9 @@ import msgspec
 
 from magistrate.evidence.attested import text_of
 from magistrate.evidence.canonical import decode
-from magistrate.evidence.links import Custody, Noted
+from magistrate.evidence.links import Custody
 from magistrate.evidence.note import NoteError, Verifier
+from magistrate.evidence.noted import Noted
 from magistrate.evidence.page import LAYOUT, page
 from magistrate.evidence.proof import Proof, ProofError, check, parse
 from magistrate.evidence.record import check_shape

@@ -9,39 +9,14 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from magistrate.evidence.report import MOST_FINDINGS, Problem, Remark, Verdict
+from magistrate.evidence.handed import Handed
+from magistrate.evidence.noted import Noted
 
 LONGEST_CALL_US = 3_600_000_000
 """A call that is open longer than this, by the log's own time, is remarked on: no endpoint may be silent so long."""
 
 PATIENCE = 3
 """So many announced intervals may pass before a silence is one: a busy disk delays a heartbeat, and so does a full one."""
-
-
-class Noted:
-    """Problems and remarks under way; bounded, so that a wholly wrong log does not fill the memory."""
-
-    def __init__(self) -> None:
-        self.problems: list[Problem] = []
-        self.remarks: list[Remark] = []
-
-    def tampered(self, place: str, what: str) -> None:
-        self._problem(Problem(Verdict.TAMPERED, place, what))
-
-    def undecidable(self, place: str, what: str) -> None:
-        self._problem(Problem(Verdict.UNDECIDABLE, place, what))
-
-    def stale(self, place: str, what: str) -> None:
-        self._problem(Problem(Verdict.STALE, place, what))
-
-    def remark(self, place: str, what: str) -> None:
-        if len(self.remarks) < MOST_FINDINGS:
-            self.remarks.append(Remark(place, what))
-
-    def _problem(self, problem: Problem) -> None:
-        # The first of each verdict is always kept: it decides.
-        if len(self.problems) < MOST_FINDINGS or all(p.verdict is not problem.verdict for p in self.problems):
-            self.problems.append(problem)
 
 
 class Sequences:
@@ -162,13 +137,14 @@ class Pulse:
 
 
 class Links:
-    """Sequence, custody and pulse of a whole log."""
+    """Sequence, custody, pulse and hand-overs of a whole log."""
 
     def __init__(self, noted: Noted) -> None:
         self._noted = noted
         self._sequences = Sequences(noted)
         self._custody = Custody(noted)
         self._pulse = Pulse(noted)
+        self._handed = Handed(noted)
         self._latest = 0
 
     @property
@@ -180,11 +156,13 @@ class Links:
         self._sequences.add(place, header)
         self._custody.add(place, header, raw)
         self._pulse.add(place, header)
+        self._handed.add(place, header)
         self._latest = max(self._latest, header["ts"])
 
     def finish(self) -> None:
         """Tell what only the end shows."""
         self._custody.finish()
+        self._handed.finish()
         for place, eid, ts in self._custody.open():
             if self._latest - ts > LONGEST_CALL_US:
                 self._noted.remark(

@@ -15,10 +15,10 @@ import msgspec
 from magistrate.evidence.canonical import decode
 from magistrate.evidence.checkpoint import Checkpoint
 from magistrate.evidence.checkpoint import parse as parse_checkpoint
-from magistrate.evidence.links import Noted
 from magistrate.evidence.malformed import NoteError
 from magistrate.evidence.merkle import leaf_hash, verify_consistency, verify_inclusion
 from magistrate.evidence.note import Verifier
+from magistrate.evidence.noted import Noted
 from magistrate.evidence.record import check_shape
 from magistrate.evidence.report import Problem, Verdict, worst
 from magistrate.evidence.succession import signer_of

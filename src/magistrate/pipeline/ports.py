@@ -160,6 +160,17 @@ class EvidenceLog(Protocol):
         """
         ...
 
+    async def hand_over(self, draft: Draft) -> None:
+        """Return once the recorder process holds the record, before it is durable, within a strict bound.
+
+        Until it is durable it counts against the bound; beyond the bound this waits. A record that could still be
+        refused for its form is made durable first, as `append` does.
+
+        Raises:
+            EvidenceUnavailable: the recorder is away or has not caught up in time; the caller must not go on.
+        """
+        ...
+
 
 class Telemetry(Protocol):
     """Numbers and events without content. MUST NOT raise and MUST NOT block."""

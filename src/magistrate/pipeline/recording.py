@@ -1,4 +1,8 @@
-"""Steps 5 and 9: the decision on record before any effect, the outcome on record before the answer is complete."""
+"""Steps 5 and 9: the decision on record before any effect, the outcome on record before the answer is complete.
+
+On a route that its owner made `bounded-async` the recorder holds the decision before the effect and makes it durable
+beside it, within a bound; outcomes, refusals and calls that bear tools always wait.
+"""
 
 import asyncio
 
@@ -12,6 +16,7 @@ from magistrate.exchange.errors import EvidenceUnavailable, Refused
 from magistrate.exchange.outcome import Code
 from magistrate.pipeline import headers
 from magistrate.pipeline.case import Case
+from magistrate.pipeline.durability import Durability
 from magistrate.policy.explain import judgement
 
 RECORD_VERSION = 1
@@ -20,13 +25,17 @@ UNAVAILABLE = "the evidence log cannot make a record durable; nothing goes ahead
 
 
 async def open_record(case: Case) -> None:
-    """Make the decision durable. Nothing has left yet, and nothing leaves before this returns.
+    """Make the decision durable, or as durable as its route promises. Nothing leaves before this returns.
 
     Raises:
         Refused: EVIDENCE_UNAVAILABLE, whatever the fail-mode table says: this row is always closed.
     """
+    line = case.line
     try:
-        await case.line.evidence.append(_intent(case))
+        if line.durability.of(case.exchange, case.decision) is Durability.BOUNDED_ASYNC:
+            await line.evidence.hand_over(_intent(case))
+        else:
+            await line.evidence.append(_intent(case))
     except EvidenceUnavailable as error:
         case.evidence_down = True
         case.detail = str(error)

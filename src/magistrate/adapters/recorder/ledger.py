@@ -190,6 +190,10 @@ class Ledger:
         """Return the record that announces a silence: the recorder stops because it was told to."""
         return self._note("recorder.stop", {"records": self._writer.next_index})
 
+    def parted(self, wid: str, handed: int) -> Submission:
+        """Return the record that a writer is gone and everything of it was read: nothing of it is still under way."""
+        return self._note("writer.end", {"writer": wid, "handed": handed})
+
     def record(
         self,
         kind: str,

@@ -134,6 +134,8 @@ class Recorder:
             if events & select.EPOLLOUT:
                 self._flush(descriptor, connection)
             if events & ~select.EPOLLOUT and len(group) < LARGEST_GROUP and not connection.receive(group):
+                if connection.handed >= 0:
+                    group.append(self._ledger.parted(connection.wid, connection.handed))
                 self._epoll.unregister(descriptor)
                 del self._connections[descriptor]
                 connection.socket.close()
@@ -141,8 +143,15 @@ class Recorder:
 
     def _drain(self) -> None:
         """Take what has arrived already: whoever handed it over before the end was told deserves an answer."""
-        while group := [s for c in list(self._connections.values()) for s in _received(c)]:
+        while group := [s for c in list(self._connections.values()) for s in self._received(c)]:
             self._write(group)
+
+    def _received(self, connection: Connection) -> list[Submission]:
+        group: list[Submission] = []
+        if not connection.receive(group) and connection.handed >= 0:
+            group.append(self._ledger.parted(connection.wid, connection.handed))
+            connection.handed = -1
+        return group
 
     def _accept(self, listener: socket.socket) -> None:
         peer, _ = listener.accept()
@@ -233,12 +242,6 @@ class Recorder:
         listener.setblocking(False)
         self._epoll.register(listener.fileno(), select.EPOLLIN)
         return listener
-
-
-def _received(connection: Connection) -> list[Submission]:
-    group: list[Submission] = []
-    connection.receive(group)
-    return group
 
 
 def serve(settings: Settings, ready: Callable[[], None], disk: Disk | None = None) -> None:

@@ -29,6 +29,7 @@ MOST_BODIES = 32
 OWN_TYPES = frozenset(
     {
         *("shard.open", "shard.close", "recorder.start", "recorder.stop", "heartbeat", "recovery"),
+        *("writer.end", "trace.close"),
         *("access.read", "key.event", "erasure.order", "erasure", "erasure.deferred"),
         *("hold.place", "hold.release", "retention.change", "retention.prune"),
     }
