@@ -205,6 +205,8 @@ class EvidenceSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     writers: tuple[Annotated[str, Meta(pattern=r"^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,10})$")], ...] = ()
     """Users besides the recorder's own who may hand records over, and nothing else: the gateway's, when it has its own."""
     retention: RetentionSetting = RetentionSetting()
+    trace_idle_s: Annotated[float, Meta(ge=1, le=86_400)] = 60.0
+    """A trace that is silent for so long, and has no open call, is closed by a record of its count."""
     witness: tuple[WitnessSetting, ...] = ()
     """Who cosigns the log's checkpoints; run by others than those who run Magistrate."""
     quorum: Annotated[int, Meta(ge=1, le=64)] | None = None

@@ -18,7 +18,7 @@ import msgspec
 
 from magistrate.evidence.attested import text_of
 from magistrate.evidence.canonical import decode
-from magistrate.evidence.links import Custody
+from magistrate.evidence.links import TRACE_CLOSE, Custody
 from magistrate.evidence.note import NoteError, Verifier
 from magistrate.evidence.noted import Noted
 from magistrate.evidence.page import LAYOUT, page
@@ -192,6 +192,11 @@ def _check_custody(files: Mapping[str, bytes], headers: Mapping[int, dict[str, A
         place = f"trace/{index}.json"
         custody.add(place, headers[index], files[place])
     custody.finish()
+    if headers and headers[max(headers)]["t"] != TRACE_CLOSE:
+        noted.remark(
+            f"trace/{max(headers)}.json",
+            "is the last record here, and its trace was not closed yet: whether others followed is not shown",
+        )
     for place, eid, _ in custody.open():
         noted.undecidable(
             place,

@@ -1,7 +1,7 @@
 """What records say of each other, so that an omission is found and not only an alteration.
 
 *Sequence*: each writer counts its records; a number left out is a record left out. *Custody*: each trace is a chain
-(``prev``), outcomes name their intents and effects their causes. *Pulse*: the recorder announces how often it will be
+(``prev``), its end counts it, outcomes name their intents and effects their causes. *Pulse*: the recorder announces how often it will be
 heard; a longer silence is shown, and who announced its end is told apart from who fell silent.
 """
 
@@ -14,6 +14,9 @@ from magistrate.evidence.noted import Noted
 
 LONGEST_CALL_US = 3_600_000_000
 """A call that is open longer than this, by the log's own time, is remarked on: no endpoint may be silent so long."""
+
+TRACE_CLOSE = "trace.close"
+"""Says how many records a trace has since it began or was last closed (``ext.records``)."""
 
 PATIENCE = 3
 """So many announced intervals may pass before a silence is one: a busy disk delays a heartbeat, and so does a full one."""
@@ -45,6 +48,8 @@ class Custody:
     def __init__(self, noted: Noted) -> None:
         self._noted = noted
         self._last: dict[str, str] = {}
+        self._since: dict[str, int] = {}
+        """How many records each trace has since it began or was last closed."""
         self._ids: set[str] = set()
         self._intents: dict[str, tuple[str, str, int]] = {}
         """Open calls: place, trace and time."""
@@ -78,6 +83,7 @@ class Custody:
                 )
         if trace:
             self._last[trace] = hashlib.sha256(raw).hexdigest()
+            self._count(place, header)
 
     def finish(self) -> None:
         """Tell of causes that never came."""
@@ -97,6 +103,17 @@ class Custody:
             )
         elif before and not header["prev"]:
             self._noted.remark(place, f"begins the trace `{header['trace']}` anew")
+
+    def _count(self, place: str, header: dict[str, Any]) -> None:
+        trace = header["trace"]
+        before = self._since.get(trace, 0) if header["prev"] else 0
+        if header["t"] != TRACE_CLOSE:
+            self._since[trace] = before + 1
+            return
+        said = facts(header).get("records")
+        if said != before:
+            self._noted.tampered(place, f"closes its trace with {said} records, {before} are here")
+        self._since.pop(trace, None)
 
     def _close(self, place: str, intent: str, trace: str) -> None:
         known = self._intents.get(intent)

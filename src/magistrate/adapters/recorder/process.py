@@ -31,6 +31,9 @@ SEAL_EVERY_S = 1.0
 SWITCH_S = 0.0001
 """How long the sealer may keep the interpreter from the loop that acknowledges."""
 
+CLOSINGS_EVERY_S = 0.25
+"""How often ended traces are looked for: up to two thousand a second are closed."""
+
 MOST_UNSEALED_BYTES = 512 * 1024 * 1024
 """Above it new records wait for the sealer: memory is bounded, and the gateway refuses rather than forgets."""
 
@@ -69,17 +72,22 @@ class Recorder:
         attester = self._attester()
         ready()
         next_heartbeat = time.monotonic() + self._settings.heartbeat_s
+        next_closings = time.monotonic()
         try:
             while not self._stopping and self._fatal is None:
                 group = self._take(listener)
                 if time.monotonic() >= next_heartbeat:
                     next_heartbeat = time.monotonic() + self._settings.heartbeat_s
                     group.append(self._ledger.heartbeat())
+                if time.monotonic() >= next_closings:
+                    next_closings = time.monotonic() + CLOSINGS_EVERY_S
+                    group = self._ledger.closings() + group  # first: their count is of what is durable
                 if group:
                     self._write(group)
                 self._obey()
             if self._fatal is None:
                 self._drain()
+                self._close_traces()
                 self._write([self._ledger.farewell()])
         finally:
             self._stopping = True
@@ -145,6 +153,11 @@ class Recorder:
         """Take what has arrived already: whoever handed it over before the end was told deserves an answer."""
         while group := [s for c in list(self._connections.values()) for s in self._received(c)]:
             self._write(group)
+
+    def _close_traces(self) -> None:
+        """Close every trace: nobody is left who could go on. What cannot be closed now stays open, and that shows."""
+        while (closings := self._ledger.closings(all_of_them=True)) and self._ledger.write(closings):
+            pass
 
     def _received(self, connection: Connection) -> list[Submission]:
         group: list[Submission] = []
