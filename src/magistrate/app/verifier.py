@@ -83,7 +83,11 @@ def _bundle(given: argparse.Namespace) -> int:
     except OSError as error:
         raise ConfigurationError(f"cannot be read ({error.strerror})", str(given.file)) from None
     report = verify_bundle(
-        content, _key(given, trust), trust=trust, authorities=read_authorities(given.tsa_ca)
+        content,
+        _key(given, trust),
+        trust=trust,
+        authorities=read_authorities(given.tsa_ca),
+        now_us=time.time_ns() // 1000,
     )
     return _tell(report, given, "bundle")
 

@@ -128,10 +128,12 @@ class Attestations:
                     "witnesses", "no cosigned checkpoint is here, and the policy asks for one"
                 )
             return
-        seen = trust.witnessed(self._attested.cosigned)
+        seen = trust.witnessed(self._attested.cosigned, now_s=self._attested.now_us // 1_000_000)
         self.cosigned = dict(seen.cosigned)
         for line in seen.wrong:
             self._noted.tampered("cosigned checkpoint", line)
+        for line in seen.untimely:
+            self._noted.remark("cosigned checkpoint", line)
         if not seen.quorum:
             self._noted.undecidable(
                 "witnesses",

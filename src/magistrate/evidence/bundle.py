@@ -84,9 +84,17 @@ def write_bundle(call: int, records: Sequence[Exported], policy: str, stamps: Se
 
 
 def verify_bundle(
-    data: bytes, vkey: str, *, trust: Trust | None = None, authorities: Sequence[Authority] = ()
+    data: bytes,
+    vkey: str,
+    *,
+    trust: Trust | None = None,
+    authorities: Sequence[Authority] = (),
+    now_us: int = 0,
 ) -> Report:
-    """Verify a bundle against keys, a policy and authorities that did not come with it."""
+    """Verify a bundle against keys, a policy and authorities that did not come with it.
+
+    ``now_us``: a cosignature from a later time does not count; 0: none is too late.
+    """
     noted = Noted()
     try:
         verifier = Verifier(vkey)
@@ -112,7 +120,7 @@ def verify_bundle(
     _check_page(files, noted)
     checkpoint = _checkpoint(files)
     stamps = _check_stamps(files, checkpoint, authorities, noted)
-    cosigned = _check_witnesses(checkpoint, trust, noted) if trust else {}
+    cosigned = _check_witnesses(checkpoint, trust, noted, now_us // 1_000_000) if trust else {}
     return _report(noted, len(headers), bodies, stamps, cosigned)
 
 
@@ -248,14 +256,16 @@ def _check_stamps(
     return verified
 
 
-def _check_witnesses(checkpoint: bytes, trust: Trust, noted: Noted) -> Mapping[str, int]:
+def _check_witnesses(checkpoint: bytes, trust: Trust, noted: Noted, now_s: int) -> Mapping[str, int]:
     try:
-        seen = trust.witnessed(checkpoint)
+        seen = trust.witnessed(checkpoint, now_s=now_s)
     except NoteError as error:
         noted.tampered("record.tlog-proof", str(error))
         return {}
     for line in seen.wrong:
         noted.tampered("record.tlog-proof", line)
+    for line in seen.untimely:
+        noted.remark("record.tlog-proof", line)
     if not seen.quorum:
         noted.undecidable(
             "witnesses",

@@ -166,7 +166,7 @@ class _Look:
             return
         try:
             cosigned = parse_checkpoint(self._verify(note))
-            seen = self._trust.witnessed(note)
+            seen = self._trust.witnessed(note, now_s=self._now_us // 1_000_000)
         except NoteError as error:
             self._noted.tampered("cosigned checkpoint", str(error))
             return
@@ -188,8 +188,9 @@ class _Look:
             )
         if not seen.quorum:
             missing = ", ".join(seen.missing) or "nobody"
+            why = "".join(f"; {line}" for line in seen.untimely)
             self._noted.undecidable(
-                "witnesses", f"no quorum: {len(seen.cosigned)} cosigned, {missing} did not"
+                "witnesses", f"no quorum: {len(seen.cosigned)} cosigned, {missing} did not{why}"
             )
         elif seen.cosigned:
             self._age(max(seen.cosigned.values()) * 1_000_000, "the newest cosignature")

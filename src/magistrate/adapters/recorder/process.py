@@ -31,6 +31,9 @@ SEAL_EVERY_S = 1.0
 SWITCH_S = 0.0001
 """How long the sealer may keep the interpreter from the loop that acknowledges."""
 
+REPEAT_EVERY_S = 60.0
+"""How often it is asked whether a deferred erasure may be carried out."""
+
 CLOSINGS_EVERY_S = 0.25
 """How often ended traces are looked for: up to two thousand a second are closed."""
 
@@ -50,6 +53,7 @@ class Recorder:
         self._ledger = ledger
         self._custodian = Custodian(ledger)
         self._pruning = DailyPrune(ledger, self._custodian)
+        self._next_repeat = 0.0
         self._wake = threading.Event()
         self._stopping = False
         self._fatal: str | None = None
@@ -204,9 +208,20 @@ class Recorder:
                 else:
                     connection.answer(self._custodian.obey(order, connection.uid))
                     self._flush(descriptor, connection)
+        if time.monotonic() >= self._next_repeat:
+            self._next_repeat = time.monotonic() + REPEAT_EVERY_S
+            self._repeat()
         for connection in self._pruning.tick(time.monotonic()):
             if self._connections.get(connection.socket.fileno()) is connection:
                 self._flush(connection.socket.fileno(), connection)
+
+    def _repeat(self) -> None:
+        """Carry out erasures whose time has come: a hold that nobody confirmed lapses without anybody's order."""
+        try:
+            for done in self._custodian.repeat():
+                log.info("an erasure that had been deferred is carried out: %s", done)
+        except REFUSALS as error:
+            log.error("deferred erasures wait: %s", error)
 
     # --- sealing
 

@@ -128,7 +128,7 @@ def verify_bundle_file(
         content = file.read_bytes()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"cannot be read ({error})", str(file)) from None
-    report = verify_bundle(content, key, trust=trust, authorities=authorities)
+    report = verify_bundle(content, key, trust=trust, authorities=authorities, now_us=time.time_ns() // 1000)
     _tell(report, json=json, what="bundle", key_given=True, strict=strict)
 
 
