@@ -31,6 +31,7 @@ from magistrate.app.durability import durabilities, weaker
 from magistrate.app.inspection import Inspecting, classifier_of
 from magistrate.app.listening import require_free, serve_until_told
 from magistrate.app.policies import store_bundle
+from magistrate.app.prices import price_tables
 from magistrate.classify.sinks import Sinks
 from magistrate.classify.urls import HostList
 from magistrate.evidence.draft import Body, Draft
@@ -73,6 +74,7 @@ async def serve_gateway(config: Config, *, with_local_model: bool, ready: Callab
     line = _line(config, bundle, keys, recorder, classifier, engine)
     gateway = Gateway(line, ready=lambda: recorder.problem() or keys.problem())
     await _announce_policy(gateway, config, bundle)
+    await _announce_prices(line)
     host, port = split_address(config.listen)
     server = Server(
         gateway,
@@ -195,7 +197,30 @@ async def _announce_policy(gateway: Gateway, config: Config, bundle: Bundle) -> 
     """Record a bundle, then put it in force: no decision is ever made by policies that are not on record."""
     store_bundle(config.data, bundle)
     line = gateway.line
-    header: dict[str, object] = {
+    header = _changed(line, policy={"bundle": bundle.digest, "mode": line.mode.value})
+    body = Body("bundle", "application/json", orjson.dumps({k: v.decode() for k, v in bundle.files.items()}))
+    try:
+        await line.evidence.append(Draft(header, (body,), retention=line.retention.default))
+    except EvidenceUnavailable as error:
+        log.error("policies did not change: the change could not be recorded (%s)", error)
+        return
+    gateway.line = replace(line, bundle=bundle)
+    log.info("policies %s in force", bundle.digest[:16])
+
+
+async def _announce_prices(line: Line) -> None:
+    """Record the prices before any call is priced by them: the version in an outcome then stands for numbers on record.
+
+    Raises:
+        EvidenceUnavailable: they could not be recorded.
+    """
+    for prices in price_tables(line.catalogue.endpoints):
+        await line.evidence.append(Draft(_changed(line, prices=prices), retention=line.retention.default))
+
+
+def _changed(line: Line, **fields: object) -> dict[str, object]:
+    """Return the header of a record that says what configuration is in force from now on."""
+    return {
         "v": 1,
         "eid": line.ids.record(),
         "t": "config.change",
@@ -207,13 +232,5 @@ async def _announce_policy(gateway: Gateway, config: Config, bundle: Bundle) -> 
         "tenant": "default",
         "app": "magistrate",
         "actor": {"kind": "gateway", "handle": ""},
-        "policy": {"bundle": bundle.digest, "mode": line.mode.value},
+        **fields,
     }
-    body = Body("bundle", "application/json", orjson.dumps({k: v.decode() for k, v in bundle.files.items()}))
-    try:
-        await line.evidence.append(Draft(header, (body,), retention=line.retention.default))
-    except EvidenceUnavailable as error:
-        log.error("policies did not change: the change could not be recorded (%s)", error)
-        return
-    gateway.line = replace(line, bundle=bundle)
-    log.info("policies %s in force", bundle.digest[:16])

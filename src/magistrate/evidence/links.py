@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
+from magistrate.evidence.costs import Costs
 from magistrate.evidence.handed import Handed
 from magistrate.evidence.noted import Noted
 
@@ -154,7 +155,7 @@ class Pulse:
 
 
 class Links:
-    """Sequence, custody, pulse and hand-overs of a whole log."""
+    """Sequence, custody, pulse, hand-overs and costs of a whole log."""
 
     def __init__(self, noted: Noted) -> None:
         self._noted = noted
@@ -162,6 +163,7 @@ class Links:
         self._custody = Custody(noted)
         self._pulse = Pulse(noted)
         self._handed = Handed(noted)
+        self._costs = Costs(noted)
         self._latest = 0
 
     @property
@@ -174,6 +176,7 @@ class Links:
         self._custody.add(place, header, raw)
         self._pulse.add(place, header)
         self._handed.add(place, header)
+        self._costs.add(place, header)
         self._latest = max(self._latest, header["ts"])
 
     def finish(self) -> None:

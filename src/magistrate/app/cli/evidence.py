@@ -366,7 +366,7 @@ def _outcome(branch: Tree, outcome: dict[str, Any]) -> None:
             node.add(f"{what}: " + ", ".join(f"{label} x {n}" for label, n in outcome[what].items()))
     if usage.get("in") is not None:
         cost = (
-            f", {usage['cost_nano'] / 1e9:.6f} {usage['currency']}"
+            f", {usage['cost_nano'] / 1e9:.6f} {usage['currency']} (prices {usage.get('prices', '?')})"
             if usage.get("cost_nano") is not None
             else ""
         )
