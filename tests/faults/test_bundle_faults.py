@@ -4,6 +4,7 @@ import io
 import struct
 import subprocess
 import time
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from magistrate.evidence.bundle import LARGEST_BUNDLE, Exported, verify_bundle, write_bundle
+from magistrate.evidence.bundle import Exported, verify_bundle, write_bundle
 from magistrate.evidence.canonical import encode
+from magistrate.evidence.members import LARGEST_BUNDLE
 from magistrate.evidence.note import Signer, Verifier
 from magistrate.evidence.proof import LARGEST_PROOF, Proof
 from magistrate.evidence.report import Verdict
+from magistrate.evidence.seal import commitment
 from magistrate.evidence.tiles import prove_inclusion
 from magistrate.evidence.trust import of_witnesses
 from magistrate.evidence.verify import verify_log
@@ -224,3 +227,61 @@ def test_any_bit_flipped_in_any_file_of_a_log_is_found(data: st.DataObject) -> N
             assert verify_log(LOG, SIGNER.vkey).verdict is Verdict.TAMPERED
         finally:
             LOG.files[path] = kept
+
+
+# --- memory
+
+
+@pytest.mark.requirement("A9")
+@pytest.mark.fault(61)
+def test_a_bundle_of_hundreds_of_megabytes_is_verified_in_little_memory(tmp_path: Path) -> None:
+    """Bodies are read a piece at a time, once for the archive, once for what their records commit to, once for the page."""
+    log, content, salt = Published(), bytes(100_000_000), bytes(32)
+    meta = {
+        "part": "request",
+        "len": len(content),
+        "ct": "0" * 64,
+        "cm": commitment(content, salt),
+        "kid": "k",
+    }
+    log.call("a" * 32, body=[meta])
+    note = log.seal()
+    records = [
+        Exported(
+            encode(header),
+            Proof(index, tuple(prove_inclusion(log.get, index, log.size)), note),
+            {"request": (content, salt)} if index == 0 else {},
+        )
+        for index, header in enumerate(log.headers)
+    ]
+    path = tmp_path / "call.zip"
+    path.write_bytes(write_bundle(0, records, "quorum none\n"))
+    del records
+    tracemalloc.start()
+    try:
+        with path.open("rb") as archive:
+            report = verify_bundle(archive, SIGNER.vkey)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (report.verdict, report.bodies) == (Verdict.VALID, 1)
+    assert peak < 24_000_000, f"{peak} bytes"
+
+
+@pytest.mark.fault(61)
+@pytest.mark.parametrize("spoil", ["contents", "zip64", "comment", "cut"])
+def test_a_table_of_contents_beyond_any_bundles_is_not_read(spoil: str) -> None:
+    """It would be read whole before its entries could be counted."""
+    data = bytearray(good())
+    end = len(data) - 22
+    if spoil == "contents":
+        data[end + 12 : end + 16] = (300 << 20).to_bytes(4, "little")
+    elif spoil == "zip64":
+        data[end:end] = b"PK\x06\x07" + bytes(16)
+    elif spoil == "comment":
+        data += b"PK\x05\x06" + bytes(16) + b"\x05\x00hello"
+    else:
+        del data[-3:]
+    report = verify_bundle(bytes(data), SIGNER.vkey)
+    assert report.verdict is Verdict.TAMPERED
+    assert "more files than any" in report.findings[0].what or "cut short" in report.findings[0].what

@@ -1,5 +1,6 @@
 """Content and log changed on disk, by somebody without the key and by the operator with it: two judges agree each time."""
 
+import hashlib
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -251,6 +252,28 @@ def a_foreign_cause(log: Spoiled) -> None:
     log.rewrite_headers(headers)
 
 
+def ended_with(records: int) -> Callable[[Spoiled], None]:
+    """Appends the end of a trace that has two records, with a count."""
+
+    def spoil(log: Spoiled) -> None:
+        headers, entries = log.headers(), log.entries()
+        at = max(index for index, header in enumerate(headers) if header["phase"] == "outcome")
+        last = max(header["wseq"] for header in headers if header["wid"] == headers[at]["wid"])
+        end = headers[at] | {
+            "eid": "ffffffff-0000-7000-8000-00000000000e",
+            "t": "trace.close",
+            "phase": "note",
+            "prev": hashlib.sha256(entries[at]).hexdigest(),
+            "wseq": last + 1,
+            "cause": [],
+            "body": [],
+            "ext": {"records": records},
+        }
+        log.rewrite_headers([*headers, end])
+
+    return spoil
+
+
 def recorded_twice(log: Spoiled) -> None:
     headers = log.headers()
     again = next(header for header in headers if header["phase"] == "intent")
@@ -313,6 +336,9 @@ def from_a_snapshot(log: Spoiled) -> None:
         pytest.param(a_size_that_is_not_there, "undecidable", marks=pytest.mark.fault(15)),
         pytest.param(recorded_twice, "tampered", marks=pytest.mark.fault(47)),
         pytest.param(left_out_and_counted_anew, "tampered", marks=pytest.mark.fault(50)),
+        pytest.param(ended_with(3), "tampered", marks=pytest.mark.fault(50)),
+        pytest.param(ended_with(1), "tampered", marks=pytest.mark.fault(50)),
+        pytest.param(ended_with(2), "valid", marks=pytest.mark.fault(50)),
         pytest.param(in_the_wrong_order, "tampered", marks=pytest.mark.fault(51)),
         pytest.param(a_foreign_cause, "tampered", marks=pytest.mark.fault(51)),
     ],

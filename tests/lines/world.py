@@ -109,15 +109,24 @@ class Evidence:
 
     def __init__(self) -> None:
         self.drafts: list[Draft] = []
+        self.handed: list[Draft] = []
+        """Those of `drafts` that were not waited for."""
         self.down: int | None = None
         self.on_append: Callable[[Draft], None] = lambda draft: None
 
-    async def append(self, draft: Draft) -> Receipt:
+    async def hand_over(self, draft: Draft) -> None:
+        await self.append(draft)
+        self.handed.append(draft)
+
+    def append(self, draft: Draft) -> "asyncio.Future[Receipt]":
+        receipt: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         if self.down is not None and len(self.drafts) >= self.down:
-            raise EvidenceUnavailable("the recorder does not answer")
+            receipt.set_exception(EvidenceUnavailable("the recorder does not answer"))
+            return receipt
         self.on_append(draft)
         self.drafts.append(draft)
-        return Receipt(str(draft.header["eid"]), len(self.drafts) - 1, b"\0" * 32)
+        receipt.set_result(Receipt(str(draft.header["eid"]), len(self.drafts) - 1, b"\0" * 32))
+        return receipt
 
     @property
     def phases(self) -> list[str]:

@@ -56,7 +56,7 @@ def naive(policy: Trust, name: str, cosigned: set[str]) -> bool:
 @given(policies(), st.sets(st.integers(0, 4)))
 def test_a_quorum_is_what_the_specification_says(policy: Trust, chosen: set[int]) -> None:
     """Over any groups of groups, and whoever cosigned; strangers' lines count for nothing."""
-    note = LOG.sign(TEXT) + b"".join(WITNESSES[n].line(TEXT, n) for n in sorted(chosen))
+    note = LOG.sign(TEXT) + b"".join(WITNESSES[n].line(TEXT, n + 1) for n in sorted(chosen))
     seen = policy.witnessed(note)
     cosigned = {f"W{n}" for n in chosen} & set(policy.witnesses)
     assert set(seen.cosigned) == cosigned

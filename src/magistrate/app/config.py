@@ -209,8 +209,6 @@ def _cross_check(config: Config, reader: Reader, base: Path) -> None:
             note(field, "has no port between 1 and 65535")
     if config.listen == config.control:
         note("control", "must differ from `listen`: the control plane is never in the data path")
-    if config.evidence.durability != "before-effect":
-        note("evidence.durability", "`bounded-async` is not supported yet; write `before-effect`")
     _check_retention(config.evidence.retention, note)
     check_trust(config.evidence, base, note)
 

@@ -15,6 +15,7 @@ from magistrate.adapters.recorder.attesting import Standings, read_standings
 from magistrate.adapters.state.database import StateUnavailable
 from magistrate.adapters.state.keys import KeyStore
 from magistrate.app.catalogue import base_url
+from magistrate.app.durability import weaker
 from magistrate.app.listening import taken
 from magistrate.app.settings import Config
 from magistrate.exchange.decision import Mode
@@ -238,6 +239,7 @@ def _evidence(config: Config, world: World) -> Iterator[Finding]:
             "the log has a random name",
             "set `evidence.origin` to a name only you use",
         )
+    yield from _durability(config)
     yield from _vouching(config, world)
     if config.vault_dir.is_relative_to(config.data):
         yield Finding(
@@ -254,6 +256,20 @@ def _evidence(config: Config, world: World) -> Iterator[Finding]:
             "evidence",
             "shares the system's disk: a full disk stops calls",
             "give `data_dir` its own disk",
+        )
+
+
+def _durability(config: Config) -> Iterator[Finding]:
+    routes, bounded = weaker(config), config.evidence.bounded
+    if not routes:
+        yield Finding(Level.OK, "durability", "no call goes ahead before its record is durable")
+    for route in routes:
+        yield Finding(
+            Level.WEAK,
+            "durability",
+            f"{route}: goes ahead before its record is durable; a power failure can lose up to {bounded.records} "
+            f"records of calls begun within {bounded.ms} ms",
+            "write `before-effect` where every call must be on record",
         )
 
 

@@ -14,6 +14,7 @@ import orjson
 from magistrate.adapters.host import SystemClock, SystemIds, draw
 from magistrate.adapters.listeners.gateway import Gateway
 from magistrate.adapters.recorder.client import RecorderClient
+from magistrate.adapters.recorder.outstanding import Bound
 from magistrate.adapters.serving import Server
 from magistrate.adapters.state.live import LiveKeys
 from magistrate.adapters.telemetry.logs import configure
@@ -25,9 +26,11 @@ from magistrate.adapters.upstreams.switch import Switch
 from magistrate.app.bundles import PolicySource
 from magistrate.app.catalogue import base_url, catalogue
 from magistrate.app.config import Config, split_address
+from magistrate.app.durability import durabilities, weaker
 from magistrate.app.inspection import Inspecting, classifier_of
 from magistrate.app.listening import require_free, serve_until_told
 from magistrate.app.policies import store_bundle
+from magistrate.app.prices import price_tables
 from magistrate.classify.sinks import Sinks
 from magistrate.classify.urls import HostList
 from magistrate.evidence.draft import Body, Draft
@@ -57,12 +60,20 @@ async def serve_gateway(config: Config, *, with_local_model: bool, ready: Callab
     # Before the keys are read, because a snapshot of them ages while a model loads.
     engine = await asyncio.to_thread(local_model.Engine.start) if with_local_model else None
     keys = LiveKeys(config.state_db)
-    recorder = RecorderClient(config.recorder_socket, wid=SystemIds().record())
+    bounded = config.evidence.bounded
+    recorder = RecorderClient(
+        config.recorder_socket,
+        wid=SystemIds().record(),
+        bound=Bound(bounded.records, bounded.bytes, bounded.ms) if weaker(config) else None,
+    )
     await recorder.connect()
     classifier = classifier_of(config)
+    for route in weaker(config):
+        log.warning("%s may go ahead before its record is durable (bounded-async)", route)
     line = _line(config, bundle, keys, recorder, classifier, engine)
     gateway = Gateway(line, ready=lambda: recorder.problem() or keys.problem())
     await _announce_policy(gateway, config, bundle)
+    await _announce_prices(line)
     host, port = split_address(config.listen)
     server = Server(
         gateway,
@@ -112,6 +123,7 @@ def _line(
         sinks=Sinks(HostList(config.sinks.allow)),
         mode=config.mode,
         retention=config.evidence.retention.schedule(),
+        durability=durabilities(config),
         limits=Limits(request_bytes=config.limits.body_bytes, answer_bytes=config.limits.answer_bytes),
     )
 
@@ -179,7 +191,30 @@ async def _announce_policy(gateway: Gateway, config: Config, bundle: Bundle) -> 
     """Record a bundle, then put it in force: no decision is ever made by policies that are not on record."""
     store_bundle(config.data, bundle)
     line = gateway.line
-    header: dict[str, object] = {
+    header = _changed(line, policy={"bundle": bundle.digest, "mode": line.mode.value})
+    body = Body("bundle", "application/json", orjson.dumps({k: v.decode() for k, v in bundle.files.items()}))
+    try:
+        await line.evidence.append(Draft(header, (body,), retention=line.retention.default))
+    except EvidenceUnavailable as error:
+        log.error("policies did not change: the change could not be recorded (%s)", error)
+        return
+    gateway.line = replace(line, bundle=bundle)
+    log.info("policies %s in force", bundle.digest[:16])
+
+
+async def _announce_prices(line: Line) -> None:
+    """Record the prices before any call is priced by them: the version in an outcome then stands for numbers on record.
+
+    Raises:
+        EvidenceUnavailable: they could not be recorded.
+    """
+    for prices in price_tables(line.catalogue.endpoints):
+        await line.evidence.append(Draft(_changed(line, prices=prices), retention=line.retention.default))
+
+
+def _changed(line: Line, **fields: object) -> dict[str, object]:
+    """Return the header of a record that says what configuration is in force from now on."""
+    return {
         "v": 1,
         "eid": line.ids.record(),
         "t": "config.change",
@@ -191,13 +226,5 @@ async def _announce_policy(gateway: Gateway, config: Config, bundle: Bundle) -> 
         "tenant": "default",
         "app": "magistrate",
         "actor": {"kind": "gateway", "handle": ""},
-        "policy": {"bundle": bundle.digest, "mode": line.mode.value},
+        **fields,
     }
-    body = Body("bundle", "application/json", orjson.dumps({k: v.decode() for k, v in bundle.files.items()}))
-    try:
-        await line.evidence.append(Draft(header, (body,), retention=line.retention.default))
-    except EvidenceUnavailable as error:
-        log.error("policies did not change: the change could not be recorded (%s)", error)
-        return
-    gateway.line = replace(line, bundle=bundle)
-    log.info("policies %s in force", bundle.digest[:16])

@@ -35,6 +35,7 @@ def recorder_settings(config: Config) -> Settings:
         origin=config.evidence.origin,
         root_key=config.root_key,
         retention=config.evidence.retention.schedule(),
+        trace_idle_s=config.evidence.trace_idle_s,
         writers=frozenset(map(_user, config.evidence.writers)),
         plan=recorder_plan(config.evidence),
     )

@@ -162,10 +162,37 @@ class TimestampSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """PEM file of the certificates that its stamps are verified with, ending in a root."""
 
 
+Promised = Literal["before-effect", "bounded-async"]
+"""How durable the record of a decision must be before its call goes ahead."""
+
+
+class DurableRouteSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What calls of a model and an operation are promised. The first route that covers a call counts."""
+
+    durability: Promised
+    model: ModelName = "*"
+    """The model as clients name it, or a pattern."""
+    operation: Literal["", "chat", "responses", "messages", "generate", "embeddings", "count_tokens"] = ""
+    """Empty: any."""
+
+
+class BoundSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much may have gone ahead without being durable yet, of one gateway. Beyond it calls wait."""
+
+    records: Annotated[int, Meta(ge=1, le=1024)] = 64
+    bytes: Annotated[int, Meta(ge=65_536, le=67_108_864)] = 8_388_608
+    ms: Annotated[int, Meta(ge=1, le=1000)] = 100
+    """Between the hand-over of the oldest record that is not durable yet and that of the newest."""
+
+
 class EvidenceSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the log is kept."""
 
-    durability: Literal["before-effect", "bounded-async"] = "before-effect"
+    durability: Promised = "before-effect"
+    """Where no route says otherwise. `bounded-async` is weaker: docs/evidence.md says what it can lose."""
+    routes: Annotated[tuple[DurableRouteSetting, ...], Meta(max_length=1000)] = ()
+    """Routes with a promise of their own. Refusals, outcomes and whatever may bear tools are `before-effect` anyway."""
+    bounded: BoundSetting = BoundSetting()
     origin: Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9./_-]{0,126})?$")] = ""
     """The log's name in checkpoints (C2SP tlog-checkpoint: unique, schema-less URL), for example
     `evidence.hospital.example/gateway`. Empty: the log names itself, at random, when it begins."""
@@ -178,6 +205,8 @@ class EvidenceSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     writers: tuple[Annotated[str, Meta(pattern=r"^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,10})$")], ...] = ()
     """Users besides the recorder's own who may hand records over, and nothing else: the gateway's, when it has its own."""
     retention: RetentionSetting = RetentionSetting()
+    trace_idle_s: Annotated[float, Meta(ge=1, le=86_400)] = 60.0
+    """A trace that is silent for so long, and has no open call, is closed by a record of its count."""
     witness: tuple[WitnessSetting, ...] = ()
     """Who cosigns the log's checkpoints; run by others than those who run Magistrate."""
     quorum: Annotated[int, Meta(ge=1, le=64)] | None = None

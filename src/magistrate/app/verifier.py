@@ -78,13 +78,14 @@ def _log(given: argparse.Namespace) -> int:
 
 def _bundle(given: argparse.Namespace) -> int:
     trust = read_policy(given.policy) if given.policy else None
+    key, authorities = _key(given, trust), read_authorities(given.tsa_ca)
     try:
-        content = given.file.read_bytes()
+        with given.file.open("rb") as archive:
+            report = verify_bundle(
+                archive, key, trust=trust, authorities=authorities, now_us=time.time_ns() // 1000
+            )
     except OSError as error:
         raise ConfigurationError(f"cannot be read ({error.strerror})", str(given.file)) from None
-    report = verify_bundle(
-        content, _key(given, trust), trust=trust, authorities=read_authorities(given.tsa_ca)
-    )
     return _tell(report, given, "bundle")
 
 

@@ -11,10 +11,10 @@ import msgspec
 
 from magistrate.evidence.checkpoint import Checkpoint
 from magistrate.evidence.checkpoint import parse as parse_checkpoint
-from magistrate.evidence.links import Noted
 from magistrate.evidence.malformed import NoteError
 from magistrate.evidence.merkle import Frontier
 from magistrate.evidence.note import Verifier, open_note
+from magistrate.evidence.noted import Noted
 from magistrate.evidence.succession import Read, signer_of
 from magistrate.evidence.timestamp import Authority, Forged, Stamp, StampError, first_to_hold, stamped_digest
 from magistrate.evidence.trust import Trust
@@ -128,10 +128,12 @@ class Attestations:
                     "witnesses", "no cosigned checkpoint is here, and the policy asks for one"
                 )
             return
-        seen = trust.witnessed(self._attested.cosigned)
+        seen = trust.witnessed(self._attested.cosigned, now_s=self._attested.now_us // 1_000_000)
         self.cosigned = dict(seen.cosigned)
         for line in seen.wrong:
             self._noted.tampered("cosigned checkpoint", line)
+        for line in seen.untimely:
+            self._noted.remark("cosigned checkpoint", line)
         if not seen.quorum:
             self._noted.undecidable(
                 "witnesses",

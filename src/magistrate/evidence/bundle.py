@@ -4,39 +4,31 @@ It is a zip archive of the exact leaf bytes, their proofs, and (if wished) the o
 are what the leaves commit to. Keys inside it are information; the verifier's key comes from elsewhere.
 """
 
+import hashlib
 import io
-import re
-import struct
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import resources
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
 from magistrate.evidence.attested import text_of
 from magistrate.evidence.canonical import decode
-from magistrate.evidence.links import Custody, Noted
+from magistrate.evidence.links import TRACE_CLOSE, Custody
+from magistrate.evidence.members import UNREADABLE, Members
 from magistrate.evidence.note import NoteError, Verifier
+from magistrate.evidence.noted import Noted
 from magistrate.evidence.page import LAYOUT, page
 from magistrate.evidence.proof import Proof, ProofError, check, parse
 from magistrate.evidence.record import check_shape
 from magistrate.evidence.report import Report, Verdict, worst
-from magistrate.evidence.seal import SALT_BYTES, opens
+from magistrate.evidence.seal import SALT_BYTES, opens_in_pieces
 from magistrate.evidence.timestamp import Authority, Forged, StampError, first_to_hold
 from magistrate.evidence.trust import Trust
 
-LARGEST_BUNDLE = 256 * 1024 * 1024
-LARGEST_MEMBER = 128 * 1024 * 1024
-LARGEST_WHOLE = 512 * 1024 * 1024
-MOST_MEMBERS = 20_000
-_NAME = re.compile(r"(?:record\.(?:json|tlog-proof)|trace/[0-9]{1,16}\.(?:json|tlog-proof)|(?:bodies|salts)/[0-9]{1,16}-[a-z0-9][a-z0-9._-]{0,63}"
-                   r"|checkpoint(?:\.[1-9])?\.tsr|policy\.txt|READ-ME\.txt|verify\.mjs|index\.html)")  # fmt: skip
 PAGE = "index.html"
-_COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
-_ENCRYPTED = 0x1
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -83,9 +75,18 @@ def write_bundle(call: int, records: Sequence[Exported], policy: str, stamps: Se
 
 
 def verify_bundle(
-    data: bytes, vkey: str, *, trust: Trust | None = None, authorities: Sequence[Authority] = ()
+    data: bytes | BinaryIO,
+    vkey: str,
+    *,
+    trust: Trust | None = None,
+    authorities: Sequence[Authority] = (),
+    now_us: int = 0,
 ) -> Report:
-    """Verify a bundle against keys, a policy and authorities that did not come with it."""
+    """Verify a bundle against keys, a policy and authorities that did not come with it.
+
+    ``data`` is the archive, or a file of it that can be sought in: then only pieces of it are in memory, however large it
+    is. ``now_us``: a cosignature from a later time does not count; 0: none is too late.
+    """
     noted = Noted()
     try:
         verifier = Verifier(vkey)
@@ -93,25 +94,22 @@ def verify_bundle(
         noted.undecidable("key", str(error))
         return _report(noted)
     try:
-        files = _unpack(data)
-    except (
-        ValueError,
-        OSError,
-        EOFError,
-        RuntimeError,
-        zipfile.BadZipFile,
-        zlib.error,
-        struct.error,
-    ) as error:
+        files = Members(io.BytesIO(data) if isinstance(data, bytes) else data)
+        files.check()
+    except UNREADABLE as error:
         noted.tampered("bundle", str(error))
         return _report(noted)
+    for name in ("record.json", "record.tlog-proof"):
+        if name not in files:
+            noted.tampered("bundle", f"`{name}` is missing")
+            return _report(noted)
     headers = _check_records(files, verifier, noted)
     bodies = _check_bodies(files, headers, noted)
     _check_custody(files, headers, noted)
     _check_page(files, noted)
     checkpoint = _checkpoint(files)
     stamps = _check_stamps(files, checkpoint, authorities, noted)
-    cosigned = _check_witnesses(checkpoint, trust, noted) if trust else {}
+    cosigned = _check_witnesses(checkpoint, trust, noted, now_us // 1_000_000) if trust else {}
     return _report(noted, len(headers), bodies, stamps, cosigned)
 
 
@@ -122,35 +120,7 @@ def _report(
     return Report(worst(found), size, bodies, 0, found, told, stamps, dict(cosigned))
 
 
-def _unpack(data: bytes) -> dict[str, bytes]:
-    if len(data) > LARGEST_BUNDLE:
-        raise ValueError("the bundle is too large")
-    files: dict[str, bytes] = {}
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        members = archive.infolist()
-        if len(members) > MOST_MEMBERS or sum(member.file_size for member in members) > LARGEST_WHOLE:
-            raise ValueError("the bundle unpacks to too much")
-        for member in members:
-            if not _NAME.fullmatch(member.filename) or member.filename in files:
-                raise ValueError(
-                    f"`{member.filename[:80]!a}` does not belong into a bundle, or stands in it twice"
-                )
-            if member.flag_bits & _ENCRYPTED or member.compress_type not in _COMPRESSIONS:
-                raise ValueError(f"`{member.filename}` is encrypted, or packed in an unknown way")
-            if member.file_size > LARGEST_MEMBER:
-                raise ValueError(f"`{member.filename}` is too large")
-            with archive.open(member) as file:
-                content = file.read(member.file_size + 1)
-            if len(content) != member.file_size:
-                raise ValueError(f"`{member.filename}` is longer than it says")
-            files[member.filename] = content
-    for name in ("record.json", "record.tlog-proof"):
-        if name not in files:
-            raise ValueError(f"`{name}` is missing")
-    return files
-
-
-def _check_records(files: Mapping[str, bytes], verifier: Verifier, noted: Noted) -> dict[int, dict[str, Any]]:
+def _check_records(files: Members, verifier: Verifier, noted: Noted) -> dict[int, dict[str, Any]]:
     headers: dict[int, dict[str, Any]] = {}
     for name in sorted(files):
         if not name.endswith(".json"):
@@ -166,12 +136,13 @@ def _check_records(files: Mapping[str, bytes], verifier: Verifier, noted: Noted)
                 headers[proof.index] = header
         except ValueError as error:
             noted.tampered(name, str(error))
-    if files["record.json"] not in {files[f"trace/{index}.json"] for index in headers}:
+    chosen = files["record.json"]
+    if not any(files[f"trace/{index}.json"] == chosen for index in headers):
         noted.tampered("record.json", "is not a record of the trace")
     return headers
 
 
-def _check_bodies(files: Mapping[str, bytes], headers: Mapping[int, dict[str, Any]], noted: Noted) -> int:
+def _check_bodies(files: Members, headers: Mapping[int, dict[str, Any]], noted: Noted) -> int:
     count = 0
     for name in sorted(files):
         if not name.startswith("bodies/"):
@@ -180,17 +151,26 @@ def _check_bodies(files: Mapping[str, bytes], headers: Mapping[int, dict[str, An
         number, _, part = name.removeprefix("bodies/").partition("-")
         metas = {meta["part"]: meta for meta in headers.get(int(number), {}).get("body", [])}
         salt = files.get(name.replace("bodies/", "salts/", 1), b"")
-        if part not in metas or len(salt) != SALT_BYTES or not opens(files[name], salt, metas[part]["cm"]):
+        if (
+            part not in metas
+            or len(salt) != SALT_BYTES
+            or not opens_in_pieces(files.pieces(name), salt, metas[part]["cm"])
+        ):
             noted.tampered(name, "is not what its record commits to")
     return count
 
 
-def _check_custody(files: Mapping[str, bytes], headers: Mapping[int, dict[str, Any]], noted: Noted) -> None:
+def _check_custody(files: Members, headers: Mapping[int, dict[str, Any]], noted: Noted) -> None:
     custody = Custody(noted)
     for index in sorted(headers):
         place = f"trace/{index}.json"
         custody.add(place, headers[index], files[place])
     custody.finish()
+    if headers and headers[max(headers)]["t"] != TRACE_CLOSE:
+        noted.remark(
+            f"trace/{max(headers)}.json",
+            "is the last record here, and its trace was not closed yet: whether others followed is not shown",
+        )
     for place, eid, _ in custody.open():
         noted.undecidable(
             place,
@@ -198,12 +178,17 @@ def _check_custody(files: Mapping[str, bytes], headers: Mapping[int, dict[str, A
         )
 
 
-def _check_page(files: Mapping[str, bytes], noted: Noted) -> None:
+def _check_page(files: Members, noted: Noted) -> None:
     """Make the page again from what was verified: nobody may read on it what no record says."""
-    found = files.get(PAGE)
-    if found is None or worst(noted.problems) is Verdict.TAMPERED or found == page(files):
+    if PAGE not in files or worst(noted.problems) is Verdict.TAMPERED:
         return  # a page of records that are not proven is not worth making
-    if LAYOUT in found[:1000]:
+    found, head = hashlib.sha256(), b""
+    for piece in files.pieces(PAGE):
+        found.update(piece)
+        head = head or piece[:1000]
+    if found.digest() == hashlib.sha256(page(files)).digest():
+        return
+    if LAYOUT in head:
         noted.tampered(PAGE, "tells something else than the records beside it")
     else:
         noted.remark(
@@ -211,7 +196,7 @@ def _check_page(files: Mapping[str, bytes], noted: Noted) -> None:
         )
 
 
-def _checkpoint(files: Mapping[str, bytes]) -> bytes:
+def _checkpoint(files: Members) -> bytes:
     """Return the checkpoint that the proof of the record leads to; empty if there is none to read."""
     try:
         return parse(files["record.tlog-proof"]).checkpoint
@@ -219,9 +204,7 @@ def _checkpoint(files: Mapping[str, bytes]) -> bytes:
         return b""
 
 
-def _check_stamps(
-    files: Mapping[str, bytes], checkpoint: bytes, authorities: Sequence[Authority], noted: Noted
-) -> int:
+def _check_stamps(files: Members, checkpoint: bytes, authorities: Sequence[Authority], noted: Noted) -> int:
     names = [name for name in sorted(files) if name.endswith(".tsr")]
     if not checkpoint or not names:
         return 0
@@ -242,14 +225,16 @@ def _check_stamps(
     return verified
 
 
-def _check_witnesses(checkpoint: bytes, trust: Trust, noted: Noted) -> Mapping[str, int]:
+def _check_witnesses(checkpoint: bytes, trust: Trust, noted: Noted, now_s: int) -> Mapping[str, int]:
     try:
-        seen = trust.witnessed(checkpoint)
+        seen = trust.witnessed(checkpoint, now_s=now_s)
     except NoteError as error:
         noted.tampered("record.tlog-proof", str(error))
         return {}
     for line in seen.wrong:
         noted.tampered("record.tlog-proof", line)
+    for line in seen.untimely:
+        noted.remark("record.tlog-proof", line)
     if not seen.quorum:
         noted.undecidable(
             "witnesses",

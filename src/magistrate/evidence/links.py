@@ -1,7 +1,7 @@
 """What records say of each other, so that an omission is found and not only an alteration.
 
 *Sequence*: each writer counts its records; a number left out is a record left out. *Custody*: each trace is a chain
-(``prev``), outcomes name their intents and effects their causes. *Pulse*: the recorder announces how often it will be
+(``prev``), its end counts it, outcomes name their intents and effects their causes. *Pulse*: the recorder announces how often it will be
 heard; a longer silence is shown, and who announced its end is told apart from who fell silent.
 """
 
@@ -9,39 +9,18 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from magistrate.evidence.report import MOST_FINDINGS, Problem, Remark, Verdict
+from magistrate.evidence.costs import Costs
+from magistrate.evidence.handed import Handed
+from magistrate.evidence.noted import Noted
 
 LONGEST_CALL_US = 3_600_000_000
 """A call that is open longer than this, by the log's own time, is remarked on: no endpoint may be silent so long."""
 
+TRACE_CLOSE = "trace.close"
+"""Says how many records a trace has since it began or was last closed (``ext.records``)."""
+
 PATIENCE = 3
 """So many announced intervals may pass before a silence is one: a busy disk delays a heartbeat, and so does a full one."""
-
-
-class Noted:
-    """Problems and remarks under way; bounded, so that a wholly wrong log does not fill the memory."""
-
-    def __init__(self) -> None:
-        self.problems: list[Problem] = []
-        self.remarks: list[Remark] = []
-
-    def tampered(self, place: str, what: str) -> None:
-        self._problem(Problem(Verdict.TAMPERED, place, what))
-
-    def undecidable(self, place: str, what: str) -> None:
-        self._problem(Problem(Verdict.UNDECIDABLE, place, what))
-
-    def stale(self, place: str, what: str) -> None:
-        self._problem(Problem(Verdict.STALE, place, what))
-
-    def remark(self, place: str, what: str) -> None:
-        if len(self.remarks) < MOST_FINDINGS:
-            self.remarks.append(Remark(place, what))
-
-    def _problem(self, problem: Problem) -> None:
-        # The first of each verdict is always kept: it decides.
-        if len(self.problems) < MOST_FINDINGS or all(p.verdict is not problem.verdict for p in self.problems):
-            self.problems.append(problem)
 
 
 class Sequences:
@@ -70,6 +49,8 @@ class Custody:
     def __init__(self, noted: Noted) -> None:
         self._noted = noted
         self._last: dict[str, str] = {}
+        self._since: dict[str, int] = {}
+        """How many records each trace has since it began or was last closed."""
         self._ids: set[str] = set()
         self._intents: dict[str, tuple[str, str, int]] = {}
         """Open calls: place, trace and time."""
@@ -103,6 +84,7 @@ class Custody:
                 )
         if trace:
             self._last[trace] = hashlib.sha256(raw).hexdigest()
+            self._count(place, header)
 
     def finish(self) -> None:
         """Tell of causes that never came."""
@@ -122,6 +104,17 @@ class Custody:
             )
         elif before and not header["prev"]:
             self._noted.remark(place, f"begins the trace `{header['trace']}` anew")
+
+    def _count(self, place: str, header: dict[str, Any]) -> None:
+        trace = header["trace"]
+        before = self._since.get(trace, 0) if header["prev"] else 0
+        if header["t"] != TRACE_CLOSE:
+            self._since[trace] = before + 1
+            return
+        said = facts(header).get("records")
+        if said != before:
+            self._noted.tampered(place, f"closes its trace with {said} records, {before} are here")
+        self._since.pop(trace, None)
 
     def _close(self, place: str, intent: str, trace: str) -> None:
         known = self._intents.get(intent)
@@ -162,13 +155,15 @@ class Pulse:
 
 
 class Links:
-    """Sequence, custody and pulse of a whole log."""
+    """Sequence, custody, pulse, hand-overs and costs of a whole log."""
 
     def __init__(self, noted: Noted) -> None:
         self._noted = noted
         self._sequences = Sequences(noted)
         self._custody = Custody(noted)
         self._pulse = Pulse(noted)
+        self._handed = Handed(noted)
+        self._costs = Costs(noted)
         self._latest = 0
 
     @property
@@ -180,11 +175,14 @@ class Links:
         self._sequences.add(place, header)
         self._custody.add(place, header, raw)
         self._pulse.add(place, header)
+        self._handed.add(place, header)
+        self._costs.add(place, header)
         self._latest = max(self._latest, header["ts"])
 
     def finish(self) -> None:
         """Tell what only the end shows."""
         self._custody.finish()
+        self._handed.finish()
         for place, eid, ts in self._custody.open():
             if self._latest - ts > LONGEST_CALL_US:
                 self._noted.remark(

@@ -15,10 +15,10 @@ import msgspec
 from magistrate.evidence.canonical import decode
 from magistrate.evidence.checkpoint import Checkpoint
 from magistrate.evidence.checkpoint import parse as parse_checkpoint
-from magistrate.evidence.links import Noted
 from magistrate.evidence.malformed import NoteError
 from magistrate.evidence.merkle import leaf_hash, verify_consistency, verify_inclusion
 from magistrate.evidence.note import Verifier
+from magistrate.evidence.noted import Noted
 from magistrate.evidence.record import check_shape
 from magistrate.evidence.report import Problem, Verdict, worst
 from magistrate.evidence.succession import signer_of
@@ -166,7 +166,7 @@ class _Look:
             return
         try:
             cosigned = parse_checkpoint(self._verify(note))
-            seen = self._trust.witnessed(note)
+            seen = self._trust.witnessed(note, now_s=self._now_us // 1_000_000)
         except NoteError as error:
             self._noted.tampered("cosigned checkpoint", str(error))
             return
@@ -188,8 +188,9 @@ class _Look:
             )
         if not seen.quorum:
             missing = ", ".join(seen.missing) or "nobody"
+            why = "".join(f"; {line}" for line in seen.untimely)
             self._noted.undecidable(
-                "witnesses", f"no quorum: {len(seen.cosigned)} cosigned, {missing} did not"
+                "witnesses", f"no quorum: {len(seen.cosigned)} cosigned, {missing} did not{why}"
             )
         elif seen.cosigned:
             self._age(max(seen.cosigned.values()) * 1_000_000, "the newest cosignature")

@@ -4,7 +4,9 @@ It is made of the bundle's other files and of nothing else, so a verifier makes 
 resource from elsewhere (its own policy forbids both), and every word of a record or a body stands in it as text.
 """
 
+import codecs
 import html
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import resources
@@ -15,6 +17,7 @@ import orjson
 from magistrate.evidence.canonical import LONGEST
 from magistrate.evidence.checkpoint import parse as parse_checkpoint
 from magistrate.evidence.malformed import NoteError
+from magistrate.evidence.members import Files, Members
 from magistrate.evidence.note import open_note
 from magistrate.evidence.proof import ProofError
 from magistrate.evidence.proof import parse as parse_proof
@@ -42,9 +45,9 @@ Header = Mapping[str, Any]
 
 def page(files: Mapping[str, bytes]) -> bytes:
     """Return the page of a bundle's ``files`` (by name; the page itself is not asked). Any bytes will do."""
-    files = _bounded(files)
-    trace = sorted(_trace(files), key=lambda record: record[0])
-    chosen = _header(files.get("record.json", b""))
+    shown = _Shown(files if isinstance(files, Members) else Files(files))
+    trace = sorted(_trace(shown), key=lambda record: record[0])
+    chosen = _header(shown.get("record.json", b""))
     calls = [(index, header) for index, header in trace if header.get("phase") == "intent"]
     named = {_text(header.get("eid")) for _, header in calls}
     outcomes: dict[str, list[tuple[int, Header]]] = {}
@@ -60,16 +63,16 @@ def page(files: Mapping[str, bytes]) -> bytes:
         _summary(chosen),
         "<h2>From prompt to outcome</h2>",
         "<ol>",
-        *(_call(files, index, header, outcomes.get(_text(header.get("eid")), [])) for index, header in calls),
+        *(_call(shown, index, header, outcomes.get(_text(header.get("eid")), [])) for index, header in calls),
         "</ol>",
     ]
     if notes:
         body += [
             "<h2>Other records of the trace</h2><ul>",
-            *(_record(files, *note) for note in notes),
+            *(_record(shown, *note) for note in notes),
             "</ul>",
         ]
-    body += [_proofs(files), _how()]
+    body += [_proofs(shown), _how()]
     frame = (resources.files("magistrate.evidence") / "bundled" / "page.html").read_text(encoding="utf-8")
     head, rest = frame.split("{title}")
     middle, tail = rest.split("{body}")
@@ -77,22 +80,53 @@ def page(files: Mapping[str, bytes]) -> bytes:
     return "".join((head, title, middle, "\n".join(body), tail)).encode("utf-8", "replace")
 
 
-def _bounded(files: Mapping[str, bytes]) -> Mapping[str, bytes]:
-    """Return the files that the page has room for: records before bodies, then in the order of their names."""
-    left, kept = MOST_SHOWN, dict[str, bytes]()
-    for name in sorted(files, key=lambda name: (name.startswith("bodies/"), name)):
-        if name.startswith(("trace/", "bodies/")):
-            left -= min(len(files[name]), LONGEST_SHOWN)
-        if left > 0 or not name.startswith(("trace/", "bodies/")):
-            kept[name] = files[name]
-    return kept
+class _Shown(Mapping[str, bytes]):
+    """The files that the page has room for: records before bodies, then in the order of their names."""
+
+    def __init__(self, files: Members | Files) -> None:
+        self._files = files
+        left, self._names = MOST_SHOWN, dict[str, None]()
+        for name in sorted(files, key=lambda name: (name.startswith("bodies/"), name)):
+            if name.startswith(("trace/", "bodies/")):
+                left -= min(files.size(name), LONGEST_SHOWN)
+            if left > 0 or not name.startswith(("trace/", "bodies/")):
+                self._names[name] = None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __getitem__(self, name: str) -> bytes:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._files[name]
+
+    def size(self, name: str) -> int:
+        return self._files.size(name)
+
+    def text(self, name: str) -> tuple[str, int]:
+        """Return the beginning of a body as text, and how many characters all of it has."""
+        if self.size(name) <= LONGEST_SHOWN:
+            text = _readable(self[name])
+            return text[:LONGEST_SHOWN], len(text)
+        decoder, kept, length = codecs.getincrementaldecoder("utf-8")("replace"), "", 0
+        for piece in itertools.chain(self._files.pieces(name), (b"",)):
+            text = decoder.decode(piece, final=not piece)
+            kept += text[: LONGEST_SHOWN - len(kept)]
+            length += len(text)
+        return kept, length
 
 
-def _trace(files: Mapping[str, bytes]) -> Iterator[tuple[int, Header]]:
-    for name, data in files.items():
+def _trace(files: _Shown) -> Iterator[tuple[int, Header]]:
+    for name in files:
         number = name.removeprefix("trace/").removesuffix(".json")
         if name == f"trace/{number}.json" and number.isdigit():
-            yield int(number), _header(data)
+            yield int(number), _header(files[name])
 
 
 def _summary(header: Header) -> str:
@@ -115,9 +149,7 @@ def _summary(header: Header) -> str:
     return _table(rows)
 
 
-def _call(
-    files: Mapping[str, bytes], index: int, intent: Header, outcomes: Sequence[tuple[int, Header]]
-) -> str:
+def _call(files: _Shown, index: int, intent: Header, outcomes: Sequence[tuple[int, Header]]) -> str:
     verdict, route, model = (_map(intent.get(name)) for name in ("verdict", "route", "model"))
     endpoints = [
         f"{_html(one.get('id'))}: {_html(one.get('effect'))} {_joined(one.get('rules'))}"
@@ -142,7 +174,7 @@ def _call(
     )
 
 
-def _outcome(files: Mapping[str, bytes], index: int, header: Header) -> str:
+def _outcome(files: _Shown, index: int, header: Header) -> str:
     ended, model, usage = (_map(header.get(name)) for name in ("outcome", "model", "usage"))
     attempts = [
         f"{_html(one.get('id'))}: {_html(one.get('result'))} {_html(one.get('status'))}"
@@ -174,34 +206,35 @@ def _outcome(files: Mapping[str, bytes], index: int, header: Header) -> str:
     )
 
 
-def _record(files: Mapping[str, bytes], index: int, header: Header) -> str:
+def _record(files: _Shown, index: int, header: Header) -> str:
     return f"<li>{_html(header.get('t'))}, {_html(_when(header.get('ts')))}, record {index}{_raw(files, index)}</li>"
 
 
-def _bodies(files: Mapping[str, bytes], index: int, header: Header) -> str:
+def _bodies(files: _Shown, index: int, header: Header) -> str:
     shown = []
     for meta in map(_map, _list(header.get("body"))):
-        part, data = _text(meta.get("part")), files.get(f"bodies/{index}-{_text(meta.get('part'))}")
-        if data is None:
+        part = _text(meta.get("part"))
+        name = f"bodies/{index}-{part}"
+        if name not in files:
             shown.append(
                 f'<p class="when">{_html(part)}: not in this bundle, or beyond what a page shows</p>'
             )
             continue
-        text = _readable(data)
-        more = f"… ({len(text)} characters; the rest is in bodies/)" if len(text) > LONGEST_SHOWN else ""
+        text, length = files.text(name)
+        more = f"… ({length} characters; the rest is in bodies/)" if length > LONGEST_SHOWN else ""
         shown.append(
-            f"<details><summary>{_html(part)}, {len(data)} bytes</summary>"
-            f"<pre>{_html(text[:LONGEST_SHOWN] + more)}</pre></details>"
+            f"<details><summary>{_html(part)}, {files.size(name)} bytes</summary>"
+            f"<pre>{_html(text + more)}</pre></details>"
         )
     return "".join(shown)
 
 
-def _raw(files: Mapping[str, bytes], index: int) -> str:
+def _raw(files: _Shown, index: int) -> str:
     text = _readable(files.get(f"trace/{index}.json", b""))
     return f"<details><summary>the record itself</summary><pre>{_html(text)}</pre></details>"
 
 
-def _proofs(files: Mapping[str, bytes]) -> str:
+def _proofs(files: _Shown) -> str:
     try:
         proof = parse_proof(files.get("record.tlog-proof", b""))
         text, signatures = open_note(proof.checkpoint)

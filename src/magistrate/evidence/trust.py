@@ -15,6 +15,9 @@ from magistrate.evidence.note import Verifier
 
 NONE, QUORUM = "none", "quorum-of-witnesses"
 LARGEST_POLICY = 1 << 20
+AHEAD_S = 60
+"""By so much a witness's clock may be ahead of the verifier's before its word is one about the future."""
+
 MOST = 64
 """Logs, witnesses or groups. The specification asks for at least 32."""
 
@@ -42,12 +45,14 @@ class Witnessed(msgspec.Struct, frozen=True):
     """Which witnesses cosigned a checkpoint and when (seconds since the epoch), and whether that is a quorum.
 
     ``wrong`` are lines under a witness's name that do not verify: nobody may put those there, so they are shown.
+    ``untimely`` are lines that verify and count for nothing, because of their time; their witnesses are `missing` too.
     """
 
     quorum: bool
     cosigned: Mapping[str, int] = {}
     missing: tuple[str, ...] = ()
     wrong: tuple[str, ...] = ()
+    untimely: tuple[str, ...] = ()
 
 
 class Trust(msgspec.Struct, frozen=True):
@@ -58,14 +63,17 @@ class Trust(msgspec.Struct, frozen=True):
     groups: Mapping[str, Group] = {}
     quorum: str = NONE
 
-    def witnessed(self, note: bytes) -> Witnessed:
-        """Return what the witnesses say of a checkpoint.
+    def witnessed(self, note: bytes, *, now_s: int = 0) -> Witnessed:
+        """Return what the witnesses say of a checkpoint; ``now_s`` is the verifier's clock, 0: no time is too late.
+
+        A cosignature says that *as of its time* no larger tree had been seen. One of time 0 says so of no time, and one
+        from the future of a time that is still to come, within which another tree may yet be shown: neither counts.
 
         Raises:
             NoteError: ``note`` is malformed.
         """
         cosigned: dict[str, int] = {}
-        missing, wrong = [], []
+        missing, wrong, untimely = [], [], []
         for witness in self.witnesses.values():
             try:
                 found = witness.verifier.cosignature(note)
@@ -74,9 +82,15 @@ class Trust(msgspec.Struct, frozen=True):
                 continue
             if found is None:
                 missing.append(witness.name)
+            elif found.time_s == 0 or (now_s and now_s + AHEAD_S < found.time_s):
+                ahead = found.time_s - now_s
+                why = f"is {ahead} s ahead of this clock" if found.time_s else "names no time"
+                untimely.append(f"the cosignature of {witness.name} {why}: it does not count")
+                missing.append(witness.name)
             else:
                 cosigned[witness.name] = found.time_s
-        return Witnessed(self._holds(self.quorum, cosigned), cosigned, tuple(missing), tuple(wrong))
+        holds = self._holds(self.quorum, cosigned)
+        return Witnessed(holds, cosigned, tuple(missing), tuple(wrong), tuple(untimely))
 
     def _holds(self, name: str, cosigned: Mapping[str, int]) -> bool:
         if name == NONE:

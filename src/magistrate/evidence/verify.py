@@ -15,9 +15,10 @@ from magistrate.evidence.attested import Attestations, Attested
 from magistrate.evidence.canonical import decode
 from magistrate.evidence.checkpoint import Checkpoint
 from magistrate.evidence.checkpoint import parse as parse_checkpoint
-from magistrate.evidence.links import Links, Noted, facts
+from magistrate.evidence.links import Links, facts
 from magistrate.evidence.merkle import EMPTY_ROOT, HASH_BYTES, leaf_hash, node_hash
 from magistrate.evidence.note import NoteError, Verifier
+from magistrate.evidence.noted import Noted
 from magistrate.evidence.ports import Readable
 from magistrate.evidence.record import check_shape
 from magistrate.evidence.report import MOST_FINDINGS, Problem, Report, Verdict, worst

@@ -9,7 +9,7 @@ from magistrate.exchange.outcome import Code
 from magistrate.pipeline import headers
 from magistrate.pipeline.case import Attempt, Case
 from magistrate.pipeline.conversation import tenant_key
-from magistrate.pipeline.judging import obligations_for
+from magistrate.pipeline.judging import obligations_for, require_allowed
 from magistrate.pipeline.obligations import Rewriter, cap, count
 from magistrate.pipeline.ports import Reply, UpstreamAnswer, UpstreamRequest
 from magistrate.pipeline.restoring import keep_table, open_table
@@ -40,14 +40,15 @@ class Received:
 
 
 def choose_route(case: Case) -> None:
-    """Order the endpoints that policy allows; note why each candidate was or was not eligible.
+    """Order the endpoints that policy allows, note why each candidate is or is not eligible, and write what the first is asked.
 
     Raises:
-        Refused: NO_ELIGIBLE_ENDPOINT.
+        Refused: what policy says, or NO_ELIGIBLE_ENDPOINT.
     """
     exchange, decision, line = case.exchange, case.decision, case.line
     assert exchange is not None
     assert decision is not None
+    require_allowed(decision)
     if exchange.operation == "models":
         return
     operation = f"{exchange.dialect}:{exchange.operation}"
@@ -62,6 +63,7 @@ def choose_route(case: Case) -> None:
     if not case.route.order:
         reasons = "; ".join(f"{e.endpoint}: {e.reason}" for e in case.route.eligibility[:5])
         raise Refused(Code.NO_ELIGIBLE_ENDPOINT, f"no endpoint is eligible for this call ({reasons})")
+    case.prepared = _prepare(case, case.route.order[0])
 
 
 async def call(case: Case, reply: Reply) -> Received:
@@ -100,7 +102,7 @@ async def call(case: Case, reply: Reply) -> Received:
 
 
 async def _attempt(case: Case, endpoint: Endpoint, reply: Reply) -> Received:
-    request = _prepare(case, endpoint)
+    request, case.prepared = case.prepared or _prepare(case, endpoint), None
     with reply.while_connected():
         answer = await case.line.upstream.call(endpoint, request)
     received = Received(answer.status, answer.headers, upstream=answer)

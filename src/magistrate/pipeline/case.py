@@ -13,7 +13,7 @@ from magistrate.exchange.outcome import Ending, Outcome, Refusal
 from magistrate.exchange.principal import ANONYMOUS, Principal
 from magistrate.exchange.stream import StreamEvent
 from magistrate.pipeline.line import Line
-from magistrate.pipeline.ports import Inbound
+from magistrate.pipeline.ports import Inbound, UpstreamRequest
 
 if TYPE_CHECKING:
     from magistrate.wire.routes import Route as WireRoute
@@ -68,6 +68,8 @@ class Case:
         self.opened = False
         self.evidence_down = False
         self.route: Route | None = None
+        self.prepared: UpstreamRequest | None = None
+        """What the first endpoint will be asked, until it is."""
         self.attempts: list[Attempt] = []
         self.endpoint: Endpoint | None = None
         self.obligations: tuple[Obligation, ...] = ()

@@ -6,7 +6,7 @@ from magistrate.pipeline import headers
 from magistrate.pipeline.calling import call, choose_route
 from magistrate.pipeline.case import Case
 from magistrate.pipeline.inspecting import JSON, inspect
-from magistrate.pipeline.judging import classify, decide, require_allowed
+from magistrate.pipeline.judging import classify, decide
 from magistrate.pipeline.observing import observe
 from magistrate.pipeline.ports import Disconnected, Reply
 from magistrate.pipeline.reading import identify, read
@@ -19,8 +19,8 @@ async def govern(case: Case, reply: Reply) -> None:
     1 read   2 identify   3 classify   4 decide   5 open record
     6 route  7 call       8 inspect    9 close record
 
-    The numbers are the `step` of `Server-Timing` and of evidence. Nothing leaves before 5 is durable; no
-    answer completes before 9 is. Every way out, a refusal at any step included, passes 9.
+    The numbers are the `step` of `Server-Timing` and of evidence. Nothing leaves before 5 is durable, and 6 is done
+    while the recorder works; no answer completes before 9 is. Every way out, a refusal at any step included, passes 9.
     """
     try:
         read(case)
@@ -31,12 +31,13 @@ async def govern(case: Case, reply: Reply) -> None:
         case.mark(3)
         decide(case)
         case.mark(4)
-        await open_record(case)
-        case.mark(5)
-        assert case.decision is not None
-        require_allowed(case.decision)
-        choose_route(case)
-        case.mark(6)
+        durable = open_record(case)
+        try:
+            choose_route(case)
+            case.mark(6)
+        finally:
+            await durable
+            case.mark(5)
         received = await call(case, reply)
         case.mark(7)
         last = await inspect(case, received, reply)

@@ -8,6 +8,7 @@ from magistrate.classify.urls import HostList
 from magistrate.evidence.retention import Schedule
 from magistrate.exchange.decision import Mode
 from magistrate.exchange.endpoint import Endpoint
+from magistrate.pipeline.durability import Durabilities
 from magistrate.pipeline.failmode import CLOSED, FailModes
 from magistrate.pipeline.ports import Classifier, Clock, EvidenceLog, Ids, KeyRing, Telemetry, Upstream
 from magistrate.pipeline.vault import TokenVault
@@ -61,5 +62,7 @@ class Line:
     limits: Limits = Limits()
     retention: Schedule = field(default_factory=Schedule)
     fail_modes: FailModes = field(default_factory=lambda: CLOSED)
+    durability: Durabilities = field(default_factory=Durabilities)
+    """How durable the intent of a call must be before it goes ahead, by route."""
     health: HealthBoard = field(default_factory=HealthBoard)
     vault: TokenVault = field(default_factory=TokenVault)

@@ -1,6 +1,6 @@
 """What the line asks of the world. Each port is owned here and answered in ``adapters``."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -152,11 +152,24 @@ class Upstream(Protocol):
 
 
 class EvidenceLog(Protocol):
-    async def append(self, draft: Draft) -> Receipt:
-        """Return once the record is durable (fdatasync'ed by the recorder process).
+    def append(self, draft: Draft) -> Awaitable[Receipt]:
+        """Hand the record over at once; what is returned is awaited until it is durable (fdatasync'ed by the recorder).
+
+        So a caller can do what has no effect yet while the recorder works. MUST be awaited.
+
+        Raises, when awaited:
+            EvidenceUnavailable: it is not known to be durable; the caller must not go on.
+        """
+        ...
+
+    async def hand_over(self, draft: Draft) -> None:
+        """Return once the recorder process holds the record, before it is durable, within a strict bound.
+
+        Until it is durable it counts against the bound; beyond the bound this waits. A record that could still be
+        refused for its form is made durable first, as `append` does.
 
         Raises:
-            EvidenceUnavailable: it is not known to be durable; the caller must not go on.
+            EvidenceUnavailable: the recorder is away or has not caught up in time; the caller must not go on.
         """
         ...
 

@@ -1,6 +1,11 @@
-"""Steps 5 and 9: the decision on record before any effect, the outcome on record before the answer is complete."""
+"""Steps 5 and 9: the decision on record before any effect, the outcome on record before the answer is complete.
+
+On a route that its owner made `bounded-async` the recorder holds the decision before the effect and makes it durable
+beside it, within a bound; outcomes, refusals and calls that bear tools always wait.
+"""
 
 import asyncio
+from collections.abc import Awaitable
 
 import orjson
 
@@ -12,6 +17,7 @@ from magistrate.exchange.errors import EvidenceUnavailable, Refused
 from magistrate.exchange.outcome import Code
 from magistrate.pipeline import headers
 from magistrate.pipeline.case import Case
+from magistrate.pipeline.durability import Durability
 from magistrate.policy.explain import judgement
 
 RECORD_VERSION = 1
@@ -19,14 +25,23 @@ RECORD_VERSION = 1
 UNAVAILABLE = "the evidence log cannot make a record durable; nothing goes ahead without one"
 
 
-async def open_record(case: Case) -> None:
-    """Make the decision durable. Nothing has left yet, and nothing leaves before this returns.
+def open_record(case: Case) -> Awaitable[None]:
+    """Hand the decision to the recorder. Awaited, it is durable, or as durable as its route promises.
 
-    Raises:
+    The recorder works while the caller goes on with what has no effect. Nothing leaves before it has been awaited.
+
+    Raises, when awaited:
         Refused: EVIDENCE_UNAVAILABLE, whatever the fail-mode table says: this row is always closed.
     """
+    line = case.line
+    ahead = line.durability.of(case.exchange, case.decision) is Durability.BOUNDED_ASYNC
+    log = line.evidence
+    return _opened(case, log.hand_over(_intent(case)) if ahead else log.append(_intent(case)))
+
+
+async def _opened(case: Case, handed: Awaitable[object]) -> None:
     try:
-        await case.line.evidence.append(_intent(case))
+        await handed
     except EvidenceUnavailable as error:
         case.evidence_down = True
         case.detail = str(error)

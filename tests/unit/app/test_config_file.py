@@ -125,7 +125,8 @@ def test_commands_that_call_nobody_need_no_secrets(tmp_path: Path) -> None:
         (LEAST + "listen: localhost\n", 3, "listen", "does not have the form"),
         (LEAST + "listen: 'localhost:0'\n", 3, "listen", "no port"),
         (LEAST + "control: 127.0.0.1:8484\n", 3, "control", "must differ"),
-        (LEAST + "evidence: {durability: bounded-async}\n", 3, "evidence.durability", "not supported yet"),
+        (LEAST + "evidence: {bounded: {records: 4096}}\n", 3, "evidence.bounded.records", "1024"),
+        (LEAST + "evidence: {durability: best-effort}\n", 3, "evidence.durability", "before-effect"),
         (LEAST + "evidence:\n  witness: [w]\n", 4, "evidence.witness[0]", "a block of `key: value`"),
         (
             LEAST + "evidence:\n  witness:\n  - {url: 'http://w', vkey: w}\n",

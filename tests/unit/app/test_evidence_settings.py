@@ -12,9 +12,11 @@ from magistrate.adapters.state.keys import KeyStore
 from magistrate.app.cli import run
 from magistrate.app.config import Rejected, load
 from magistrate.app.diagnosis import Level, World, diagnose
+from magistrate.app.durability import durabilities
 from magistrate.app.recorder import recorder_settings
 from magistrate.evidence.retention import BUILT_IN, Schedule
 from magistrate.exchange.errors import ConfigurationError
+from magistrate.pipeline.durability import Durability, DurableRoute
 
 LEAST = "providers:\n  - {name: s, api: simulator, models: ['*']}\n"
 FULL = (
@@ -142,3 +144,32 @@ def test_a_token_can_name_its_person(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert {token.id: token.person for token in store.tokens()} == {made["id"]: "Ada"}
     store.close()
     assert os.stat(tmp_path / "state.db").st_mode & 0o077 == 0
+
+
+@pytest.mark.requirement("A1")
+def test_the_doctor_names_every_route_whose_calls_may_go_ahead_of_their_record(tmp_path: Path) -> None:
+    """A weaker promise than the default's, with what a power failure can lose; without such a route all is well."""
+    text = (
+        LEAST
+        + "evidence:\n  bounded: {records: 8, ms: 20}\n  routes:\n"
+        + "    - {model: 'gpt-*', operation: chat, durability: bounded-async}\n"
+        + "    - {model: o3, durability: before-effect}\n"
+    )
+    for config, weak in ((text, 1), (LEAST, 0), (LEAST + "evidence: {durability: bounded-async}\n", 1)):
+        told = [
+            each
+            for each in diagnose(load(written(tmp_path, config), {}), World(running=False))
+            if each.subject == "durability"
+        ]
+        assert [each.level for each in told] == ([Level.WEAK] * weak or [Level.OK])
+        if "gpt-*" in config:
+            assert "model `gpt-*`, operation `chat`" in told[0].says
+            assert "up to 8 records of calls begun within 20 ms" in told[0].says
+
+
+@pytest.mark.requirement("A1")
+def test_routes_reach_the_line_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = LEAST + "evidence:\n  routes:\n    - {model: m, durability: bounded-async}\n"
+    found = durabilities(load(written(tmp_path, text), {}))
+    assert found.routes == (DurableRoute("m", "", Durability.BOUNDED_ASYNC),)
+    assert found.default is Durability.BEFORE_EFFECT

@@ -85,6 +85,19 @@ def test_a_monitor_reads_over_http_as_from_a_directory(ask: Asked, served: str, 
     assert json.loads((tmp_path / "seen.json").read_text())["size"] == 300
 
 
+def test_a_monitor_takes_its_key_from_a_file_too(ask: Asked, tmp_path: Path) -> None:
+    """As the other commands do; both at once, or a file that is none, is a mistake with its reason."""
+    publish(tmp_path / "log", 3)
+    (tmp_path / "mine.vkey").write_text(SIGNER.vkey + "\n")
+    watch = ("evidence", "monitor", tmp_path / "log", "--memory", "m", "--max-age", 0)
+    assert ask(*watch, "--vkey-file", "mine.vkey")[0] == 0
+    status, said = ask(*watch, "--vkey-file", "mine.vkey", "--vkey", SIGNER.vkey)
+    assert (status, "not both" in said) == (2, True)
+    assert ask(*watch, "--vkey-file", "missing.vkey")[0] == 2
+    (tmp_path / "mine.vkey").write_text("no key")
+    assert ask(*watch, "--vkey-file", "mine.vkey")[0] == 2
+
+
 def test_a_monitor_says_stale_with_a_status_of_its_own(
     ask: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,9 @@ W2 = Cosigner("witness.example/w2", bytes(31) + b"2", ML_DSA_44)
 AT_S = START_US // 1_000_000
 
 
+NOW_S = START_US // 10**6 + 1000
+
+
 def trust(quorum: int | None = None) -> Trust:
     return of_witnesses([Verifier(SIGNER.vkey)], [("", Verifier(W1.vkey)), ("", Verifier(W2.vkey))], quorum)
 
@@ -180,3 +183,35 @@ def test_a_clock_outside_the_bounds_that_stamps_set_is_remarked_on(tsa: TestAuth
     report = judged(log, authorities=trusted, tokens=[token])
     assert report.verdict is Verdict.VALID
     assert any("the clock was behind" in remark.what for remark in report.remarks)
+
+
+@pytest.mark.requirement("A2")
+@pytest.mark.fault(30)
+@pytest.mark.parametrize(
+    ("time_s", "verdict"),
+    [
+        (0, Verdict.UNDECIDABLE),
+        (NOW_S + 61, Verdict.UNDECIDABLE),
+        (NOW_S + 60, Verdict.VALID),
+        (1, Verdict.VALID),
+    ],
+)
+def test_a_cosignature_of_no_time_or_of_the_future_counts_for_nothing(time_s: int, verdict: Verdict) -> None:
+    """It verifies, so it is no forgery; it says nothing of what had been seen until now. It is shown, and not counted."""
+    log = grown()
+    text = log.text(7)
+    note = SIGNER.sign(text) + W1.line(text, time_s) + W2.line(text, NOW_S)
+    report = judged(log, trust=trust(), cosigned=note, now_us=NOW_S * 10**6)
+    assert report.verdict is verdict
+    told = [remark.what for remark in report.remarks if "does not count" in remark.what]
+    assert len(told) == (verdict is Verdict.UNDECIDABLE)
+    assert set(report.cosigned) == ({W2.name} if told else {W1.name, W2.name})
+    assert judged(log, trust=trust(1), cosigned=note, now_us=NOW_S * 10**6).verdict is Verdict.VALID
+
+
+@pytest.mark.fault(30)
+def test_without_a_clock_no_time_is_too_late_and_none_at_all_still_counts_for_nothing() -> None:
+    text = grown().text(7)
+    late = SIGNER.sign(text) + W1.line(text, 2**62) + W2.line(text, 0)
+    seen = trust(1).witnessed(late)
+    assert (seen.quorum, seen.missing, dict(seen.cosigned)) == (True, (W2.name,), {W1.name: 2**62})

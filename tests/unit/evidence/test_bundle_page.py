@@ -205,6 +205,7 @@ def test_a_page_that_tells_something_else_is_tampered() -> None:
     """The records are genuine and proven; the page says allow where they say deny."""
     log = Published(cosigner=None)
     log.call("a" * 32, verdict={"effect": "deny", "rules": ["no"]})
+    log.add(log.header("trace.close", "note", wid="recorder-1", trace="a" * 32, ext={"records": 2}))
     files = members(bundle(log))
     assert verify_bundle(packed(files), SIGNER.vkey).verdict is Verdict.VALID
     forged = files["index.html"].replace(b">deny<", b">allow<")

@@ -238,3 +238,45 @@ def test_a_missing_second_signature_is_undecidable_and_a_wrong_one_tampered() ->
     report = verify_log(log, SIGNER.vkey, also=[COSIGNER.vkey])
     assert report.verdict is Verdict.TAMPERED
     assert "does not verify" in report.findings[0].what
+
+
+@pytest.mark.requirement("A2")
+@pytest.mark.fault(50)
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [(2, Verdict.VALID), (3, Verdict.TAMPERED), (1, Verdict.TAMPERED), ("2", Verdict.TAMPERED)],
+)
+def test_the_end_of_a_trace_counts_its_records(said: Any, verdict: Verdict) -> None:
+    """A record too few or too many is found even where the operator chained and signed everything anew."""
+    log = ordinary()
+    log.add(
+        log.header("trace.close", "note", wid="recorder-1", trace="a" * 32, at_s=21, ext={"records": said})
+    )
+    report = verified(log)
+    assert report.verdict is verdict
+    assert [problem.what for problem in report.findings] == (
+        [] if verdict is Verdict.VALID else [f"closes its trace with {said} records, 2 are here"]
+    )
+
+
+@pytest.mark.requirement("A2")
+def test_a_trace_that_goes_on_is_counted_from_its_last_end() -> None:
+    log = ordinary()
+    for at_s in (21, 25):
+        log.call("a" * 32, at_s=at_s)
+        records = 4 if at_s == 21 else 2
+        log.add(
+            log.header(
+                "trace.close", "note", wid="recorder-1", trace="a" * 32, at_s=at_s, ext={"records": records}
+            )
+        )
+    assert verified(log).verdict is Verdict.VALID
+
+
+@pytest.mark.fault(50)
+def test_an_end_of_a_trace_that_is_not_here_is_tampered() -> None:
+    """Both its records are gone, their numbers closed up: what counts them is still there."""
+    log = Published()
+    log.note("shard.open", 0, heartbeat_ms=EVERY_MS)
+    log.add(log.header("trace.close", "note", wid="recorder-1", trace="a" * 32, at_s=1, ext={"records": 2}))
+    assert verified(log).verdict is Verdict.TAMPERED

@@ -250,7 +250,7 @@ class Attester:
         if before.hour == hour and before.size not in {size, before.stamped}:
             self._disk.remove(self._root / "cosig" / str(before.size))
         self._kept = _Kept(size, hour, before.stamped)
-        if self._trust.witnessed(cosigned).quorum:
+        if self._trust.witnessed(cosigned, now_s=int(time.time())).quorum:
             self._standings.quorum_size, self._standings.quorum_at_us = size, time.time_ns() // 1000
 
     # --- telling

@@ -220,7 +220,7 @@ def _conditions(query: SearchQuery) -> tuple[list[str], list[object]]:
         values.extend(wanted)
 
     if not query.heartbeats:
-        must("type != 'heartbeat'")
+        must("type NOT IN ('heartbeat', 'trace.close')")
     if query.trace:
         must("trace = ?", query.trace)
     if query.subject:

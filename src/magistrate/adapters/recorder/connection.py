@@ -21,6 +21,7 @@ from magistrate.adapters.recorder.frames import (
 )
 from magistrate.adapters.recorder.orders import ORDER, Answer, Order, pack_answer, unpack_order
 from magistrate.adapters.recorder.writer import Submission
+from magistrate.evidence.draft import Draft
 
 LARGEST_GROUP = 512
 LARGEST_GROUP_BYTES = 16 * 1024 * 1024
@@ -54,17 +55,26 @@ class Connection:
         self._partial_seq = -1
         self._acks: list[Ack] = []
         self._outbox: deque[bytes] = deque()
+        self.handed = -1
+        """How many records its writer let go ahead of their durability, as far as was received; -1: it lets none."""
         self.waiting = False
         """Whether acknowledgements wait for room in the socket."""
 
     def receive(self, group: list[Submission]) -> bool:
         """Add complete drafts to ``group``; return False when the gateway is gone or speaks nonsense."""
-        taken = 0
+        taken, reset = 0, False
         while len(group) < LARGEST_GROUP and taken < LARGEST_GROUP_BYTES:
             try:
                 length = self.socket.recv_into(_buffer)
             except BlockingIOError:
                 return True
+            except ConnectionResetError:
+                # A gateway that died with acknowledgements unread: said once, and what it had sent is still there to
+                # be read. Some of it may have had its effect already.
+                if reset:
+                    return False
+                reset = True
+                continue
             except OSError:
                 return False
             if not length:
@@ -119,7 +129,7 @@ class Connection:
         if total > LARGEST_DRAFT:
             raise ValueError("too large")
         if len(piece) == total:
-            group.append(Submission(self._wid, seq, unpack_draft(piece), self._acks.append))
+            self._submit(seq, unpack_draft(piece), group)
             return
         if seq != self._partial_seq:
             self._partial, self._partial_seq = bytearray(), seq
@@ -128,7 +138,18 @@ class Connection:
             raise ValueError("longer than announced")
         if len(self._partial) == total:
             whole, self._partial, self._partial_seq = self._partial, bytearray(), -1
-            group.append(Submission(self._wid, seq, unpack_draft(whole), self._acks.append))
+            self._submit(seq, unpack_draft(whole), group)
+
+    @property
+    def wid(self) -> str:
+        """The writer's name; empty before its greeting."""
+        return self._wid
+
+    def _submit(self, seq: int, draft: Draft, group: list[Submission]) -> None:
+        handed = draft.header.get("handed")
+        if type(handed) is int and handed > self.handed:
+            self.handed = handed
+        group.append(Submission(self._wid, seq, draft, self._acks.append))
 
 
 def user_of(peer: socket.socket) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import msgspec
 import orjson
 
+from magistrate.adapters.recorder.deferred import Deferral, Deferred
 from magistrate.adapters.recorder.holds import Held, Holds, against_erasure
 from magistrate.adapters.recorder.ledger import Ledger
 from magistrate.adapters.recorder.orders import (
@@ -49,6 +50,7 @@ class Custodian:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._holds = Holds(ledger.vault)
+        self._deferred = Deferred(ledger.vault)
 
     def obey(self, order: Order, uid: int) -> Answer:
         """Carry ``order`` out and say how it went."""
@@ -63,6 +65,21 @@ class Custodian:
         """Finish erasures that a crash or a busy file interrupted. Raises what `REFUSALS` lists."""
         for erasing in self._ledger.vault.unfinished():
             self._finish(erasing)
+
+    def repeat(self) -> list[str]:
+        """Carry out the erasures that nothing forbids any more; return what was done, in words.
+
+        Raises what `REFUSALS` lists; what was not reached is tried again the next time.
+        """
+        done = []
+        for waiting in self._deferred.all():
+            handle = waiting.subject.handle
+            if self._ledger.vault.subject_of(handle) is None:
+                self._deferred.drop(handle)  # erased meanwhile
+            elif not self._holds_against(waiting.subject):
+                order = Erase("", waiting.subject.tenant, by=Person(waiting.token))
+                done.append(self._erase_subject(waiting.subject, order, waiting.uid).says)
+        return done
 
     def in_force(self) -> list[Held]:
         """Return the holds that protect now."""
@@ -103,7 +120,7 @@ class Custodian:
             case ConfirmHold():
                 hold = self._holds.get(order.hold).confirmed(order.by, _now_us())
                 kind = "hold.place" if hold.state is State.CONFIRMED else "hold.release"
-                return self._step(hold, kind, order.by, uid)
+                return self._and_what_waited(self._step(hold, kind, order.by, uid))
             case ReleaseHold():
                 hold = self._holds.get(order.hold).release_requested(order.by, _now_us())
                 return self._step(hold, "hold.release", order.by, uid, order.reason)
@@ -133,6 +150,9 @@ class Custodian:
         facts: dict[str, object] = {"subject": subject.handle, "tenant": subject.tenant}
         against = self._holds_against(subject)
         if against:
+            # Kept first: a request that is on record and forgotten would be a promise broken.
+            waiting = Deferral(subject, uid, order.by.token)
+            self._deferred.keep(waiting)
             record = self._ledger.record(
                 "erasure.deferred",
                 {"holds": against, "by": by},
@@ -140,7 +160,11 @@ class Custodian:
                 subj=subject.handle,
                 bodies=told,
             )
-            says = f"deferred: {_spelled(against)} forbids erasing `{subject.handle}`; ask again after its release"
+            self._deferred.keep(msgspec.structs.replace(waiting, record=record))
+            says = (
+                f"deferred: {_spelled(against)} forbids erasing `{subject.handle}`; "
+                "it is carried out when nothing forbids it any more"
+            )
             return Answer(Outcome.NO, says, {**facts, "record": record, "holds": against})
         kids, kept = [], dict[str, int]()
         for key in vault.keys_of(subject.handle):
@@ -152,8 +176,11 @@ class Custodian:
             says = (
                 f"nothing of `{subject.handle}` is left that may go: {', '.join(sorted(kept))} binds the rest"
             )
+            self._deferred.drop(subject.handle)
             return Answer(Outcome.NO, says, {**facts, "keys": 0, "bodies": 0, "kept": kept})
         ordered = []
+        earlier = self._deferred.of(subject.handle)
+        cause = [earlier.record] if earlier is not None and earlier.record else []
         for at in range(0, max(1, len(kids)), KIDS_IN_AN_ORDER):
             some = kids[at : at + KIDS_IN_AN_ORDER]
             ordered.append(
@@ -163,6 +190,7 @@ class Custodian:
                     phase="intent",
                     tenant=subject.tenant,
                     subj=subject.handle,
+                    cause=cause,
                     bodies=told,
                 )
             )
@@ -173,6 +201,7 @@ class Custodian:
             record, emptied = self._finish(erasing)
             records.append(record)
             bodies += emptied
+        self._deferred.drop(subject.handle)
         says = f"erased `{subject.handle}`: {len(kids)} keys destroyed, {bodies} bodies overwritten, record {records[-1]}"
         if kept:
             says += f"; {sum(kept.values())} keys of {', '.join(sorted(kept))} are kept, because the law binds more than the request"
@@ -258,6 +287,16 @@ class Custodian:
         if hold.state in {State.REQUESTED, State.RELEASE_REQUESTED}:
             says += f"; a second person confirms it with: magistrate evidence hold confirm {hold.id}"
         return Answer(Outcome.DONE, says, {"hold": hold.id, "state": hold.state.value, "record": record})
+
+    def _and_what_waited(self, answer: Answer) -> Answer:
+        """Carry out what a hold's end sets free, and say so with the answer."""
+        if answer.facts.get("state") != State.RELEASED.value:
+            return answer
+        try:
+            done = self.repeat()
+        except REFUSALS as error:
+            done = [f"an erasure that waited for it is tried again later: {error}"]
+        return msgspec.structs.replace(answer, says="\n".join((answer.says, *done)))
 
     # --- reading, and the root key
 

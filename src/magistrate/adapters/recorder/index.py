@@ -351,7 +351,7 @@ def _conditions(query: SearchQuery) -> tuple[list[str], list[object]]:
     conditions: list[str] = []
     values: list[object] = []
     if not query.heartbeats:
-        conditions.append("type NOT IN (SELECT id FROM texts WHERE text = 'heartbeat')")
+        conditions.append("type NOT IN (SELECT id FROM texts WHERE text IN ('heartbeat', 'trace.close'))")
     if query.trace:
         conditions.append("trace = ?")
         values.append(packed(query.trace))

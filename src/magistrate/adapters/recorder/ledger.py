@@ -25,6 +25,7 @@ from magistrate.adapters.recorder.frames import Ack
 from magistrate.adapters.recorder.index import open_index
 from magistrate.adapters.recorder.keys import Keys, finish_rotation, keys_in_force, next_keys, next_step
 from magistrate.adapters.recorder.sealer import CHECKPOINT, Sealer
+from magistrate.adapters.recorder.traces import CLOSE, Link, OpenTraces
 from magistrate.adapters.recorder.vault import Vault
 from magistrate.adapters.recorder.wal import Entry, WalBroken, WriteAheadLog
 from magistrate.adapters.recorder.writer import Kept, Submission, Writer
@@ -61,6 +62,8 @@ class Settings:
     socket: Path
     origin: str = ""
     heartbeat_s: float = 10.0
+    trace_idle_s: float = 60.0
+    """A trace that is silent for so long and has no open call is closed by a record of its count."""
     root_key: Path | None = None
     retention: Schedule = field(default_factory=Schedule)
     writers: frozenset[int] = frozenset()
@@ -94,6 +97,7 @@ class Ledger:
         self._unsealed_bytes = 0
         self._unsealed_lock = threading.Lock()
         self._sealing = threading.RLock()
+        self._traces = OpenTraces(settings.trace_idle_s)
         self._clean_stop = self._root / "stopped-cleanly"
         self._reserve = self._root / "reserve"
         try:
@@ -136,16 +140,18 @@ class Ledger:
         """How much memory durable records take that are not sealed yet."""
         return self._unsealed_bytes
 
-    def write(self, group: list[Submission]) -> None:
-        """Make a group durable and acknowledge it.
+    def write(self, group: list[Submission]) -> bool:
+        """Make a group durable and acknowledge it; False if nothing of it is new on record.
 
         Raises:
             WalBroken: the disk can no longer be trusted; nothing of the group was acknowledged.
         """
         kept = self._writer.write(group)
         if not kept:
-            return
+            return False
         weight = sum(one.entry.weight for one in kept)
+        for one in kept:
+            self._traces.add(one.link)
         with self._unsealed_lock:
             self._unsealed += kept
             self._unsealed_bytes += weight
@@ -154,6 +160,7 @@ class Ledger:
                 self._wal.open(self._writer.next_index)
             except OSError as error:
                 log.error("the next write-ahead file waits for room: %s", error.strerror)
+        return True
 
     def seal(self) -> None:
         """Seal what is durable and not sealed yet, and drop write-ahead files that are no longer needed.
@@ -187,9 +194,22 @@ class Ledger:
         facts = {"records": self._writer.next_index, "refused": self._writer.refused, **self._announced}
         return self._note("heartbeat", facts | ({"beacon": self.beacon.hex()} if self.beacon else {}))
 
+    def closings(self, *, all_of_them: bool = False) -> list[Submission]:
+        """Return records that close traces, to be written before anything else; none if no trace has ended."""
+        closed = []
+        for trace, records in self._traces.ended(all_of_them=all_of_them):
+            note = self._note(CLOSE, {"records": records})
+            note.draft.header["trace"] = trace
+            closed.append(note)
+        return closed
+
     def farewell(self) -> Submission:
         """Return the record that announces a silence: the recorder stops because it was told to."""
         return self._note("recorder.stop", {"records": self._writer.next_index})
+
+    def parted(self, wid: str, handed: int) -> Submission:
+        """Return the record that a writer is gone and everything of it was read: nothing of it is still under way."""
+        return self._note("writer.end", {"writer": wid, "handed": handed})
 
     def record(
         self,
@@ -314,7 +334,9 @@ class Ledger:
         self._sealer.recover()
         first = self._sealer.size
         entries, torn = self._wal.replay(first)
-        pending = [Kept(entry, leaf_hash(entry.header)) for entry in entries]
+        pending = [
+            Kept(entry, leaf_hash(entry.header), Link.of(orjson.loads(entry.header))) for entry in entries
+        ]
         writer = Writer(origin, self._vault, self._wal, first + len(entries), self.schedule)
         dangling = self._remember(writer, pending)
         # Sealed before anything is acknowledged again: that a record can be read back from the write-ahead log does not
@@ -345,6 +367,7 @@ class Ledger:
         answers: list[Ack] = []
         for note in notes:
             note.ack = answers.append
+        self._traces.begin()
         self._unsealed = writer.write(notes)
         self._unsealed_bytes = sum(kept.entry.weight for kept in self._unsealed)
         if len(self._unsealed) < len(notes):
@@ -358,8 +381,11 @@ class Ledger:
         """Tell the writer of recent records; return the calls among them that were opened and never closed."""
         opened: dict[str, None] = {}
         for index, raw in self._sealer.headers(max(0, self._sealer.size - RECENT)):
-            _follow(writer, opened, index, orjson.loads(raw), raw)
+            header = orjson.loads(raw)
+            self._traces.add(Link.of(header))
+            _follow(writer, opened, index, header, raw)
         for kept in pending:
+            self._traces.add(kept.link)
             _follow(writer, opened, kept.entry.index, kept.header(), kept.entry.header)
         return list(opened)
 

@@ -31,6 +31,12 @@ SEAL_EVERY_S = 1.0
 SWITCH_S = 0.0001
 """How long the sealer may keep the interpreter from the loop that acknowledges."""
 
+REPEAT_EVERY_S = 60.0
+"""How often it is asked whether a deferred erasure may be carried out."""
+
+CLOSINGS_EVERY_S = 0.25
+"""How often ended traces are looked for: up to two thousand a second are closed."""
+
 MOST_UNSEALED_BYTES = 512 * 1024 * 1024
 """Above it new records wait for the sealer: memory is bounded, and the gateway refuses rather than forgets."""
 
@@ -47,6 +53,7 @@ class Recorder:
         self._ledger = ledger
         self._custodian = Custodian(ledger)
         self._pruning = DailyPrune(ledger, self._custodian)
+        self._next_repeat = 0.0
         self._wake = threading.Event()
         self._stopping = False
         self._fatal: str | None = None
@@ -69,17 +76,22 @@ class Recorder:
         attester = self._attester()
         ready()
         next_heartbeat = time.monotonic() + self._settings.heartbeat_s
+        next_closings = time.monotonic()
         try:
             while not self._stopping and self._fatal is None:
                 group = self._take(listener)
                 if time.monotonic() >= next_heartbeat:
                     next_heartbeat = time.monotonic() + self._settings.heartbeat_s
                     group.append(self._ledger.heartbeat())
+                if time.monotonic() >= next_closings:
+                    next_closings = time.monotonic() + CLOSINGS_EVERY_S
+                    group = self._ledger.closings() + group  # first: their count is of what is durable
                 if group:
                     self._write(group)
                 self._obey()
             if self._fatal is None:
                 self._drain()
+                self._close_traces()
                 self._write([self._ledger.farewell()])
         finally:
             self._stopping = True
@@ -134,6 +146,8 @@ class Recorder:
             if events & select.EPOLLOUT:
                 self._flush(descriptor, connection)
             if events & ~select.EPOLLOUT and len(group) < LARGEST_GROUP and not connection.receive(group):
+                if connection.handed >= 0:
+                    group.append(self._ledger.parted(connection.wid, connection.handed))
                 self._epoll.unregister(descriptor)
                 del self._connections[descriptor]
                 connection.socket.close()
@@ -141,8 +155,20 @@ class Recorder:
 
     def _drain(self) -> None:
         """Take what has arrived already: whoever handed it over before the end was told deserves an answer."""
-        while group := [s for c in list(self._connections.values()) for s in _received(c)]:
+        while group := [s for c in list(self._connections.values()) for s in self._received(c)]:
             self._write(group)
+
+    def _close_traces(self) -> None:
+        """Close every trace: nobody is left who could go on. What cannot be closed now stays open, and that shows."""
+        while (closings := self._ledger.closings(all_of_them=True)) and self._ledger.write(closings):
+            pass
+
+    def _received(self, connection: Connection) -> list[Submission]:
+        group: list[Submission] = []
+        if not connection.receive(group) and connection.handed >= 0:
+            group.append(self._ledger.parted(connection.wid, connection.handed))
+            connection.handed = -1
+        return group
 
     def _accept(self, listener: socket.socket) -> None:
         peer, _ = listener.accept()
@@ -182,9 +208,20 @@ class Recorder:
                 else:
                     connection.answer(self._custodian.obey(order, connection.uid))
                     self._flush(descriptor, connection)
+        if time.monotonic() >= self._next_repeat:
+            self._next_repeat = time.monotonic() + REPEAT_EVERY_S
+            self._repeat()
         for connection in self._pruning.tick(time.monotonic()):
             if self._connections.get(connection.socket.fileno()) is connection:
                 self._flush(connection.socket.fileno(), connection)
+
+    def _repeat(self) -> None:
+        """Carry out erasures whose time has come: a hold that nobody confirmed lapses without anybody's order."""
+        try:
+            for done in self._custodian.repeat():
+                log.info("an erasure that had been deferred is carried out: %s", done)
+        except REFUSALS as error:
+            log.error("deferred erasures wait: %s", error)
 
     # --- sealing
 
@@ -233,12 +270,6 @@ class Recorder:
         listener.setblocking(False)
         self._epoll.register(listener.fileno(), select.EPOLLIN)
         return listener
-
-
-def _received(connection: Connection) -> list[Submission]:
-    group: list[Submission] = []
-    connection.receive(group)
-    return group
 
 
 def serve(settings: Settings, ready: Callable[[], None], disk: Disk | None = None) -> None:

@@ -50,7 +50,7 @@ class SearchQuery(msgspec.Struct, frozen=True):
     until_us: int | None = None
     limit: int = 100
     heartbeats: bool = False
-    """Whether the records that only say that the recorder lives are wanted too."""
+    """Whether the records that only say that the recorder lives, or that a trace is closed, are wanted too."""
 
 
 class Range(msgspec.Struct, frozen=True):

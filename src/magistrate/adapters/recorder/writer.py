@@ -13,6 +13,7 @@ import msgspec
 import orjson
 
 from magistrate.adapters.recorder.frames import Ack
+from magistrate.adapters.recorder.traces import Link
 from magistrate.adapters.recorder.vault import Vault, quarter
 from magistrate.adapters.recorder.wal import Entry, WriteAheadLog
 from magistrate.evidence.canonical import LARGEST_INTEGER, encode
@@ -30,6 +31,7 @@ MOST_BODIES = 32
 OWN_TYPES = frozenset(
     {
         *("shard.open", "shard.close", "recorder.start", "recorder.stop", "heartbeat", "recovery"),
+        *("writer.end", "trace.close"),
         *("access.read", "key.event", "erasure.order", "erasure", "erasure.deferred"),
         *("hold.place", "hold.release", "retention.change", "retention.prune"),
     }
@@ -76,6 +78,7 @@ class Kept(msgspec.Struct, frozen=True, gc=False):
 
     entry: Entry
     leaf: bytes
+    link: Link
 
     def header(self) -> dict[str, Any]:
         """Return what ``entry.header`` spells, read anew: thousands of mappings that wait would be walked by the collector."""
@@ -206,7 +209,7 @@ class Writer:
         # Only now, when nothing of this draft can be refused any more, does it count for the drafts behind it.
         bodies = tuple((body.part, one.ciphertext) for body, one in zip(draft.bodies, sealed, strict=True))
         place = (self.next_index + len(group.kept), leaf_hash(raw))
-        group.kept.append(Kept(Entry(place[0], raw, bodies), place[1]))
+        group.kept.append(Kept(Entry(place[0], raw, bodies), place[1], Link.of(header)))
         group.places[eid] = place
         group.sequence[wid] = wseq
         if trace:

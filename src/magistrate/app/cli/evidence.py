@@ -25,6 +25,7 @@ from magistrate.app.cli.moments import moment
 from magistrate.app.custody import open_content, person
 from magistrate.evidence.bundle import Exported, write_bundle
 from magistrate.evidence.checkpoint import parse as parse_checkpoint
+from magistrate.evidence.links import TRACE_CLOSE, facts
 from magistrate.evidence.note import Verifier, open_note
 from magistrate.evidence.proof import Proof
 from magistrate.evidence.seal import SealBroken
@@ -137,6 +138,7 @@ def trace(
             )
         elif row.call not in headers:
             tree.add(f"{row.type} {row.eid}")
+    tree.add(_end_of(rows[-1], headers[rows[-1].eid]))
     console = Console(highlight=False)
     console.print(tree)
     for item in shown if content else []:
@@ -162,7 +164,7 @@ def search(
     until: Annotated[str, typer.Option(help="Until when; same forms.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=100_000)] = 50,
     heartbeats: Annotated[
-        bool, typer.Option("--heartbeats", help="Show the recorder's heartbeats too.")
+        bool, typer.Option("--heartbeats", help="Show heartbeats and ends of traces too.")
     ] = False,
     config: ConfigOption = None,
     data: DataOption = None,
@@ -319,6 +321,13 @@ def _gone(reader: EvidenceReader, header: dict[str, Any]) -> dict[str, Any] | No
     return {"how": "pruned", "ts_us": until, "says": says}
 
 
+def _end_of(last: Row, header: dict[str, Any]) -> str:
+    if last.type != TRACE_CLOSE:
+        return "[dim]not closed yet: whether more follows is not on record[/dim]"
+    records = facts(header).get("records", "?")
+    return f"[dim]closed after {records} records, by record {last.index}[/dim]"
+
+
 def _call(tree: Tree, row: Row, intent: dict[str, Any], others: list[dict[str, Any]]) -> None:
     verdict = intent.get("verdict", {})
     colour = _COLOURS.get(verdict.get("effect", ""), "dim")
@@ -357,7 +366,7 @@ def _outcome(branch: Tree, outcome: dict[str, Any]) -> None:
             node.add(f"{what}: " + ", ".join(f"{label} x {n}" for label, n in outcome[what].items()))
     if usage.get("in") is not None:
         cost = (
-            f", {usage['cost_nano'] / 1e9:.6f} {usage['currency']}"
+            f", {usage['cost_nano'] / 1e9:.6f} {usage['currency']} (prices {usage.get('prices', '?')})"
             if usage.get("cost_nano") is not None
             else ""
         )

@@ -16,6 +16,7 @@ from magistrate.app.verifying import STATUS, keep, observed, read_policy, recall
 from magistrate.evidence.monitor import Memory, Observation, look
 from magistrate.evidence.note import NoteError, Verifier
 from magistrate.evidence.trust import Trust
+from magistrate.exchange.errors import ConfigurationError
 
 
 def monitor(
@@ -24,6 +25,7 @@ def monitor(
     vkey: Annotated[
         str | None, typer.Option(help="The log's verifier key. Or it stands in --policy.")
     ] = None,
+    vkey_file: Annotated[Path | None, typer.Option(help="A file that holds it.")] = None,
     policy: Annotated[
         Path | None, typer.Option(help="Trust policy (C2SP tlog-policy): which witnesses must have cosigned.")
     ] = None,
@@ -34,7 +36,7 @@ def monitor(
 ) -> None:
     """Prove that a log continues what it showed before. Exit 0 it does, 1 it does not, 2 cannot tell, 3 it is stale."""
     trust = read_policy(policy) if policy else None
-    log = _log_key(vkey, trust)
+    log = _log_key(vkey, vkey_file, trust)
     before = recall(memory, log)
     observation = look(
         (HttpObjects(source) if "://" in source else FileObjects(Path(source))).get,
@@ -49,15 +51,23 @@ def monitor(
     raise typer.Exit(STATUS[observation.verdict])
 
 
-def _log_key(vkey: str | None, trust: Trust | None) -> Verifier:
-    if vkey is None and (trust is None or not trust.logs):
-        raise typer.BadParameter(
-            "give --vkey, or a --policy with a `log` line: a key beside the log proves nothing"
-        )
+def _log_key(vkey: str | None, vkey_file: Path | None, trust: Trust | None) -> Verifier:
+    if vkey is not None and vkey_file is not None:
+        raise typer.BadParameter("give --vkey or --vkey-file, not both")
     try:
-        return Verifier(vkey) if vkey is not None else trust.logs[0]  # type: ignore[union-attr]  # because checked above
+        if vkey_file is not None:
+            return Verifier(vkey_file.read_text(encoding="ascii").strip())
+        if vkey is not None:
+            return Verifier(vkey)
     except NoteError as error:
         raise typer.BadParameter(f"--vkey: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"cannot be read ({error})", str(vkey_file)) from None
+    if trust is None or not trust.logs:
+        raise typer.BadParameter(
+            "give --vkey, --vkey-file or a --policy with a `log` line: a key beside the log proves nothing"
+        )
+    return trust.logs[0]
 
 
 def _tell(observation: Observation, before: Memory | None, *, json: bool) -> None:

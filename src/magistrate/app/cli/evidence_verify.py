@@ -125,10 +125,12 @@ def verify_bundle_file(
     authorities = read_authorities(tsa_ca or [])
     try:
         key = vkey or (vkey_file.read_text(encoding="ascii").strip() if vkey_file else "")
-        content = file.read_bytes()
+        with file.open("rb") as archive:
+            report = verify_bundle(
+                archive, key, trust=trust, authorities=authorities, now_us=time.time_ns() // 1000
+            )
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"cannot be read ({error})", str(file)) from None
-    report = verify_bundle(content, key, trust=trust, authorities=authorities)
     _tell(report, json=json, what="bundle", key_given=True, strict=strict)
 
 

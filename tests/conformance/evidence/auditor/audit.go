@@ -58,7 +58,7 @@ func auditTree(tree tlog.Tree, origin, root string, seen *tlog.Tree) error {
 		return fmt.Errorf("rolled back from %d to %d", seen.N, tree.N)
 	}
 	bodies := segments(root)
-	custody := custody{last: map[string]string{}, ids: map[string]bool{}, counts: map[string]int64{}}
+	custody := custody{last: map[string]string{}, ids: map[string]bool{}, counts: map[string]int64{}, since: map[string]int64{}}
 	var hashes stored
 	var missing error
 	for number := int64(0); number*width < tree.N; number++ {
@@ -164,6 +164,7 @@ type custody struct {
 	last   map[string]string // trace: hash of its newest record
 	ids    map[string]bool
 	counts map[string]int64 // writer: its newest number
+	since  map[string]int64 // trace: how many records since it began or was last closed
 }
 
 func record(raw []byte, origin string, c *custody, bodies map[string][][]byte) error {
@@ -206,6 +207,19 @@ func record(raw []byte, origin string, c *custody, bodies map[string][][]byte) e
 	if text("trace") != "" {
 		sum := sha256.Sum256(raw)
 		c.last[text("trace")] = hex.EncodeToString(sum[:])
+		if text("prev") == "" {
+			c.since[text("trace")] = 0
+		}
+		if text("t") != "trace.close" {
+			c.since[text("trace")]++
+		} else {
+			said, _ := header["ext"].(map[string]any)
+			records, _ := said["records"].(json.Number)
+			if counted, err := records.Int64(); err != nil || counted != c.since[text("trace")] {
+				return fmt.Errorf("closes its trace with %s records, %d are here", records, c.since[text("trace")])
+			}
+			c.since[text("trace")] = 0
+		}
 	}
 	metas, _ := header["body"].([]any)
 	for _, one := range metas {

@@ -1,0 +1,54 @@
+"""Whether recorded costs follow from recorded tokens and recorded prices.
+
+A gateway records the prices it works with before any call (``prices`` of a `config.change`: version to numbers, in
+nano-units of a currency per token); each outcome names the version its cost was reckoned with (``usage.prices``).
+"""
+
+from typing import Any
+
+from magistrate.evidence.noted import Noted
+
+MOST_VERSIONS = 100_000
+
+
+class Costs:
+    """Takes every header in the log's order. What no price is known for is not checked."""
+
+    def __init__(self, noted: Noted) -> None:
+        self._noted = noted
+        self._prices: dict[str, dict[str, Any]] = {}
+
+    def add(self, place: str, header: dict[str, Any]) -> None:
+        prices, usage = header.get("prices"), header.get("usage")
+        if header["t"] == "config.change" and type(prices) is dict:
+            self._learn(place, prices)
+        elif type(usage) is dict and usage.get("prices") in self._prices:
+            self._check(place, usage, self._prices[usage["prices"]])
+
+    def _learn(self, place: str, prices: dict[str, Any]) -> None:
+        for version, numbers in prices.items():
+            if type(numbers) is not dict or len(self._prices) >= MOST_VERSIONS:
+                continue
+            if self._prices.setdefault(version, numbers) != numbers:
+                self._noted.remark(place, f"gives the prices `{version}` other numbers than before")
+
+    def _check(self, place: str, usage: dict[str, Any], price: dict[str, Any]) -> None:
+        cost = cost_nano(usage, price)
+        if cost is not None and usage.get("cost_nano") != cost:
+            said = usage.get("cost_nano")
+            self._noted.remark(
+                place, f"says a cost of {said} nano-units; its tokens at its prices make {cost}"
+            )
+
+
+def cost_nano(usage: dict[str, Any], price: dict[str, Any]) -> int | None:
+    """Return what ``usage`` costs at ``price``, or None if a number is missing.
+
+    A cached token has a price of its own, or that of any other.
+    """
+    tokens, fresh_price, out_price = usage.get("in"), price.get("input"), price.get("output")
+    if type(tokens) is not int or type(fresh_price) is not int or type(out_price) is not int:
+        return None
+    cached, out = (value if type(value := usage.get(name)) is int else 0 for name in ("cached", "out"))
+    cached_price = value if type(value := price.get("cached")) is int else fresh_price
+    return max(tokens - cached, 0) * fresh_price + cached * cached_price + out * out_price

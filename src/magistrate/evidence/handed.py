@@ -1,0 +1,97 @@
+"""Records that went ahead of their durability, and whether each of them arrived.
+
+A writer numbers what it hands over under `bounded-async` (``handed``), and every record of its says how far it has
+counted. A number that never came is a record that was lost, or left out: the log alone cannot tell which. When the
+recorder crashes and a writer is not heard again, the last ones may be missing without any number after them; that is
+said too, with how many they can be. `writer.end` says that everything of a writer was read.
+"""
+
+from typing import Any
+
+from magistrate.evidence.noted import Noted
+
+AHEAD = "bounded-async"
+
+MOST_MISSING = 10_000
+"""Numbers of one writer that are remembered as missing; far more than any bound lets go ahead."""
+
+
+class _Writer:
+    """One writer's count."""
+
+    __slots__ = ("bound", "crashed", "ended", "highest", "missing", "place", "uncounted")
+
+    def __init__(self) -> None:
+        self.highest = 0
+        self.missing: dict[int, str] = {}
+        """Numbers that did not come, and the place that counts beyond each."""
+        self.uncounted = 0
+        self.bound: dict[str, Any] = {}
+        self.place = ""
+        self.ended = False
+        self.crashed = ""
+        """The recovery since which nothing was heard of it."""
+
+    def count(self, number: int, place: str, *, itself: bool) -> None:
+        """Take note of number ``number``; ``itself``: the record that says so is that one."""
+        if number > self.highest:
+            gap = range(self.highest + 1, number if itself else number + 1)
+            room = max(0, MOST_MISSING - len(self.missing))
+            self.missing.update((each, place) for each in gap[:room])
+            self.uncounted += len(gap[room:])
+            self.highest = number
+        elif itself:
+            self.missing.pop(number, None)
+
+
+class Handed:
+    """Takes every header in the log's order; `finish` tells what did not arrive."""
+
+    def __init__(self, noted: Noted) -> None:
+        self._noted = noted
+        self._writers: dict[str, _Writer] = {}
+
+    def add(self, place: str, header: dict[str, Any]) -> None:
+        kind, ext = header["t"], header.get("ext")
+        facts = ext if type(ext) is dict else {}
+        if kind == "recovery":
+            for writer in self._writers.values():
+                if not writer.ended:
+                    writer.crashed = writer.crashed or place
+        elif kind == "writer.end" and type(facts.get("writer")) is str:
+            self._count(facts["writer"], facts.get("handed"), place, itself=False, ended=True)
+        elif "handed" in header:
+            ahead = header.get("durability") == AHEAD
+            counted = self._count(header["wid"], header["handed"], place, itself=ahead, ended=False)
+            bound = header.get("bound")
+            if counted is not None and type(bound) is dict:
+                counted.bound = bound
+
+    def finish(self) -> None:
+        """Tell of what went ahead and is not on record."""
+        for name, writer in self._writers.items():
+            missing = len(writer.missing) + writer.uncounted
+            if missing:
+                first = next(iter(writer.missing.items()), (0, writer.place))
+                self._noted.undecidable(
+                    first[1],
+                    f"writer `{name}` let {missing} records go ahead that are not here, the first of them its number"
+                    f" {first[0]}: lost before they were durable, or left out",
+                )
+            if writer.crashed:
+                records, ms = (writer.bound.get(each, "?") for each in ("records", "ms"))
+                self._noted.remark(
+                    writer.crashed,
+                    f"nothing more was heard of writer `{name}` after this crash (last at {writer.place}), whose calls"
+                    f" went ahead before they were durable: up to {records} of its last, begun within {ms} ms,"
+                    " may have left no record",
+                )
+
+    def _count(self, name: str, number: object, place: str, *, itself: bool, ended: bool) -> _Writer | None:
+        if type(number) is not int or number < 0:
+            self._noted.tampered(place, "`handed` is no number")
+            return None
+        writer = self._writers.setdefault(name, _Writer())
+        writer.count(number, place, itself=itself)
+        writer.place, writer.ended, writer.crashed = place, ended, ""
+        return writer
