@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
+from magistrate.adapters.recorder.alertness import Alertness
 from magistrate.adapters.recorder.attesting import Attester
 from magistrate.adapters.recorder.connection import LARGEST_GROUP, Connection, user_of
 from magistrate.adapters.recorder.custodian import REFUSALS, Custodian
@@ -58,6 +59,7 @@ class Recorder:
         self._stopping = False
         self._fatal: str | None = None
         self._epoll = select.epoll()
+        self._alertness = Alertness()
         self._connections: dict[int, Connection] = {}
 
     def run(self, ready: Callable[[], None]) -> None:
@@ -138,7 +140,7 @@ class Recorder:
     def _take(self, listener: socket.socket) -> list[Submission]:
         """Wait for drafts and return all that have arrived, up to one group."""
         group: list[Submission] = []
-        for descriptor, events in self._epoll.poll(0.25):
+        for descriptor, events in self._alertness.wait(self._epoll.poll, 0.25):
             if descriptor == listener.fileno():
                 self._accept(listener)
                 continue
