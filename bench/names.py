@@ -1,7 +1,8 @@
 """How well names are found on sources that the model was not trained on, beside models that anybody can install, and what it costs.
 
-    python bench/names.py [--data DIR] [--baselines PYTHON] [--page docs/models/entities.md]
+    python bench/names.py [--data DIR] [--baselines PYTHON] [--answers FILE] [--page docs/models/entities.md]
 
+``--answers`` keeps what the others answered, which takes minutes, and takes it from there the next time.
 Our figures are those of the training (`docs/models/entities.json`: each source read by weights that saw nothing of it); the
 others are asked here for the same texts, as they are. Everybody is measured alike (`magistrate.app.scoring`): a labelled
 span is found when findings of its kind cover half of it, a finding is right when it overlaps a span of its kind, and *flagged*
@@ -42,6 +43,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description="Quality and cost of the model of names.")
     options.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     options.add_argument("--baselines", type=Path, help="interpreter with the packages to compare with")
+    options.add_argument("--answers", type=Path, help="file that keeps what the others answered")
     options.add_argument("--page", type=Path, help="write the tables into this page")
     options.add_argument("--ask", choices=OTHERS, help=argparse.SUPPRESS)
     given = options.parse_args()
@@ -50,7 +52,7 @@ def main() -> None:
         return
     if not (given.data / "detect" / "ner.jsonl.gz").exists():
         sys.exit(f"no labelled data at {given.data}")
-    tables = page(compared(given.data, given.baselines))
+    tables = page(compared(given.data, given.baselines, given.answers))
     print(tables)
     if given.page:
         text = given.page.read_text("utf-8")
@@ -58,7 +60,7 @@ def main() -> None:
         given.page.write_text(f"{head}{BEGIN}\n\n{tables}\n{END}{rest.partition(END)[2]}", "utf-8")
 
 
-def compared(folder: Path, baselines: Path | None) -> dict[str, Any]:
+def compared(folder: Path, baselines: Path | None, kept: Path | None) -> dict[str, Any]:
     """Return figures by source, shares of flagged texts by source, and milliseconds by size, each by contestant."""
     import entities
     from corpus import Data
@@ -79,8 +81,13 @@ def compared(folder: Path, baselines: Path | None) -> dict[str, Any]:
         results["flagged"][name] = {"texts": told["texts"], OURS: told["name or address"]}
     ours = Entities(artefact("entities"))
     results["ms"][OURS] = milliseconds(lambda text: ours.judge(text, "text"), timed)
+    answers: dict[str, Any] = json.loads(kept.read_text()) if kept and kept.exists() else {}
     for other in OTHERS if baselines else ():
-        told = asked(baselines, other, [one.text for name in sets for one in sets[name]], timed)
+        if other not in answers:
+            answers[other] = asked(baselines, other, [one.text for name in sets for one in sets[name]], timed)
+            if kept:
+                kept.write_text(json.dumps(answers))
+        told = answers[other]
         remaining = iter(told["found"])
         for name, rows in sets.items():
             found = [next(remaining) for _ in rows]

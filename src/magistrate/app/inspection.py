@@ -16,7 +16,7 @@ from magistrate.exchange.errors import ConfigurationError
 
 RULES_DEADLINE_S = 2.0
 INLINE_WITH_NAMES = 500
-"""Characters; the model of names takes about 1 ms for them, and more than that goes to a thread."""
+"""Characters; the model of names takes some 2 ms for them, and more than that goes to a thread."""
 
 
 Inspecting = AlwaysOn | WithModels

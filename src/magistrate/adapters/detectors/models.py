@@ -18,7 +18,7 @@ from magistrate.exchange.finding import Finding
 from magistrate.exchange.stream import Channel
 
 INLINE_CHARACTERS = 8_000
-"""Up to here the linear models take less than 1 ms. The model of names takes ten times as long, and gets less."""
+"""Up to here the linear models take less than 1 ms. The model of names takes some twenty times as long, and gets less."""
 
 
 class WithModels:
