@@ -89,6 +89,8 @@ soak: .venv/.run ## 200,000 mixed calls, and whether memory stays flat (some min
 models: .venv/.dev ## train the shipped models again from ../shared/data and compare them byte for byte
 	$(BIN)/python tools/train/threats.py
 	$(BIN)/python tools/train/unsafe.py
+	$(BIN)/python tools/train/languages.py
+	$(BIN)/python tools/train/entities.py
 	git diff --exit-code --stat -- src/magistrate/classify/artefacts docs/models
 
 .PHONY: requirements

@@ -4,8 +4,13 @@
 import sys
 from pathlib import Path
 
+from magistrate.app.scoring import covers
+from magistrate.classify.entities import LABELS
+from magistrate.classify.languages import FAMILY as LANGUAGE
 from magistrate.classify.rules import RULES
 from magistrate.classify.taxonomy import TAXONOMY, regulations_of
+from magistrate.classify.threats import INJECTION, JAILBREAK
+from magistrate.classify.unsafe import LABELS as UNSAFE
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "labels.md"
 
@@ -18,8 +23,9 @@ A label names what content holds. Labels are dotted: `pii.email` is a `pii`, and
 labels, never content: `context.labels.contains("secret")`, `@labels("pii.*")`. `magistrate check` notes labels in policies that
 no detector gives. Detectors of your own may give any label, also one that is not here.
 
-*Found by*: `rules` are the always-on tier, which reads every request, answer and stream; `your detectors` marks names that no
-built-in rule gives: they are for model-backed and remote detectors and for your own patterns and dictionaries.
+*Found by*: `rules` are the always-on tier, which reads every request, answer and stream; `models` are the trained models, which read
+what [detection.md](detection.md) says when you switch them on; `your detectors` marks names that nothing built in gives: they are for remote
+detectors and for your own patterns and dictionaries.
 
 The clauses are a reading aid, not legal advice. `HIPAA (A)` to `(R)` are the eighteen identifiers of 45 CFR
 164.514(b)(2)(i); biometric data and faces, (P) and (Q), cannot be seen in text.
@@ -33,9 +39,13 @@ def page() -> str:
     """Return the page as it should stand."""
     given = {rule.label for rule in RULES} | {"pci.pan", "inspection.incomplete", "inspection.skipped"}
     given |= {label.rpartition(".")[0] for label in given}
+    learnt = {*LABELS, INJECTION, JAILBREAK, *UNSAFE.values()}
+    learnt |= {name for name in TAXONOMY if covers(name, LANGUAGE)}
+    learnt |= {label.rpartition(".")[0] for label in learnt} - given
     lines = []
     for name, label in TAXONOMY.items():
-        by = "rules" if name in given else "your detectors"
+        ways = [way for way, labels in (("rules", given), ("models", learnt)) if name in labels]
+        by = ", ".join(ways) or "your detectors"
         clauses = "; ".join(regulations_of(name)).replace("164.514(b)(2)(i)", "")
         lines.append(f"| `{name}` | {label.title} | `{label.mask}` | {by} | {clauses or '-'} |\n")
     return HEAD + "".join(lines)

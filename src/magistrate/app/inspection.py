@@ -3,16 +3,20 @@
 from importlib import resources
 
 from magistrate.adapters.detectors.always_on import AlwaysOn
-from magistrate.adapters.detectors.models import WithModels
+from magistrate.adapters.detectors.models import INLINE_CHARACTERS, WithModels
 from magistrate.app.detectors import remote_detectors, scanner_maker
 from magistrate.app.settings import Config, InspectionSetting
 from magistrate.classify.artefact import Artefact, BrokenArtefact, read
+from magistrate.classify.entities import Entities
+from magistrate.classify.languages import Languages
 from magistrate.classify.model_tier import Model, ModelTier
 from magistrate.classify.threats import Threats
 from magistrate.classify.unsafe import Unsafe
 from magistrate.exchange.errors import ConfigurationError
 
 RULES_DEADLINE_S = 2.0
+INLINE_WITH_NAMES = 500
+"""Characters; the model of names takes some 2 ms for them, and more than that goes to a thread."""
 
 
 Inspecting = AlwaysOn | WithModels
@@ -33,7 +37,12 @@ def classifier_of(config: Config) -> Inspecting:
     )
     if config.inspection.model_tier == "off":
         return rules
-    return WithModels(rules, model_tier(config.inspection), deadline_s=config.inspection.deadline_ms / 1000)
+    return WithModels(
+        rules,
+        model_tier(config.inspection),
+        deadline_s=config.inspection.deadline_ms / 1000,
+        inline=INLINE_WITH_NAMES if config.inspection.entities == "on" else INLINE_CHARACTERS,
+    )
 
 
 def model_tier(setting: InspectionSetting) -> ModelTier:
@@ -50,6 +59,10 @@ def model_tier(setting: InspectionSetting) -> ModelTier:
             threshold_milli=own.threats,
         )
     ]
+    if setting.entities == "on":
+        models.append(Entities(artefact("entities"), threshold_milli=own.entities))
+    if setting.languages == "on":
+        models.append(Languages(artefact("languages")))
     if setting.unsafe == "on":
         models.append(Unsafe(artefact("unsafe"), threshold_milli=own.unsafe))
     return ModelTier(models)

@@ -24,9 +24,11 @@ TYPES: dict[str, str] = {
     "MEDICAL_RECORD": "phi.mrn", "PASSWORD": "secret", "IP_ADDRESS": "pii.ip", "TAX_ID": "pii.tax_id", "TAXID": "pii.tax_id",
     "ACCOUNT": "fin.account", "ACCOUNT_NUMBER": "fin.account", "BANK_ACCOUNT": "fin.account", "ROUTING_NUMBER": "fin.routing",
     "INSURANCE_ID": "phi.health_plan", "AADHAR": "pii.aadhaar", "PAN": "pii.tax_id", "PERSON": "pii.name", "PER": "pii.name",
-    "STREET_ADDRESS": "pii.address", "SECRET": "secret",
+    "STREET_ADDRESS": "pii.address", "ADDRESS": "pii.address", "SECRET": "secret", "DATE_OF_BIRTH": "pii.birth_date", "DOB": "pii.birth_date",
+    "GPE": "place", "LOC": "place", "LOCATION": "place", "CITY": "place", "ORG": "org", "ORGANIZATION": "org", "ORGANISATION": "org",
+    "person": "pii.name", "location": "place", "corporation": "org",
 }  # fmt: skip
-"""Types of public data sets -> the label, or its family, that counts for them. A type that is a label stands for itself."""
+"""Types of public data sets -> the label, or its family, that counts for them. Another type that is a label stands for itself."""
 
 KINDS = {
     "injection": "threat", "jailbreak": "threat", "attack": "threat", "tox": "content.unsafe", "unsafe": "content.unsafe",
@@ -86,11 +88,9 @@ def _row(line: bytes, place: str) -> Row:
 
 def label_for(kind: str, types: dict[str, str] = TYPES) -> str:
     """Return the label that a type of the data stands for, or nothing when it is not known."""
-    return (
-        kind
-        if kind == kind.lower() and kind.replace(".", "").replace("_", "").isalnum()
-        else types.get(kind, "")
-    )
+    if kind in types:
+        return types[kind]
+    return kind if kind == kind.lower() and kind.replace(".", "").replace("_", "").isalnum() else ""
 
 
 def covers(label: str, wanted: str) -> bool:

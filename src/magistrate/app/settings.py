@@ -282,6 +282,7 @@ class ThresholdSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Scores of your own, in thousandths, from which a model's finding counts. Unset: what the model was measured at."""
 
     threats: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    entities: Annotated[int, Meta(ge=1, le=1000)] | None = None
     unsafe: Annotated[int, Meta(ge=1, le=1000)] | None = None
 
 
@@ -295,6 +296,11 @@ class InspectionSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     sensitivity: Literal["normal", "high"] = "normal"
     """`normal` takes one harmless text of two hundred for an attack, `high` one of a hundred (measured on sources that
     training left out)."""
+    entities: Literal["on", "off"] = "off"
+    """Names of people, places and organisations, addresses, dates about a person, health near a person. Off unless you ask: with
+    the starter policies every name is redacted on its way to an endpoint without an agreement, the famous ones too."""
+    languages: Literal["on", "off"] = "off"
+    """Which language each text of a user is in, as a label for policy (`language.de`). It speaks of nothing bad."""
     unsafe: Literal["on", "off"] = "off"
     """Requests for harm and abusive language, in users' words. A signal, not a moderation service."""
     thresholds: ThresholdSetting = ThresholdSetting()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 FORMAT = b"magistrate-model/1\n"
 LONGEST_HEADER = 64 * 1024
-DTYPES = {"int8": "<i1", "int16": "<i2", "float32": "<f4"}
+DTYPES = {"int8": "<i1", "int16": "<i2", "int32": "<i4", "float32": "<f4"}
 
 Arrays = Mapping[str, NDArray[Any]]
 

@@ -9,7 +9,7 @@ import msgspec
 class Label(msgspec.Struct, frozen=True):
     """One entry of the taxonomy. ``mask`` is what redaction writes in its place.
 
-    ``reserved`` names are for model-backed detectors and detectors of your own: no rule of the always-on tier gives them.
+    ``reserved`` names are for detectors of your own: nothing built in gives them.
     """
 
     name: str
@@ -66,27 +66,23 @@ _LANGUAGES = {
     "rust": "Rust", "shell": "shell", "sql": "SQL",
 }  # fmt: skip
 
+_SPOKEN = {
+    "ar": "Arabic", "bn": "Bengali", "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek", "en": "English", "es": "Spanish",
+    "fa": "Persian", "fi": "Finnish", "fr": "French", "he": "Hebrew", "hi": "Hindi", "hu": "Hungarian", "id": "Indonesian", "it": "Italian",
+    "ja": "Japanese", "ko": "Korean", "nl": "Dutch", "pl": "Polish", "pt": "Portuguese", "ru": "Russian", "sv": "Swedish", "ta": "Tamil",
+    "th": "Thai", "tr": "Turkish", "uk": "Ukrainian", "vi": "Vietnamese", "zh": "Chinese",
+}  # fmt: skip
+"""ISO 639-1 code to name."""
+
 TAXONOMY: dict[str, Label] = {
     label.name: label
     for label in (
         Label("pii", "personal data", "[PERSONAL]", (_GDPR,)),
-        Label("pii.name", "name of a person", "[NAME]", (_HIPAA + "(A)", _GLBA), reserved=True),
-        Label(
-            "pii.address",
-            "postal address or place below a state",
-            "[ADDRESS]",
-            (_HIPAA + "(B)", _GLBA),
-            reserved=True,
-        ),
+        Label("pii.name", "name of a person", "[NAME]", (_HIPAA + "(A)", _GLBA)),
+        Label("pii.address", "postal address", "[ADDRESS]", (_HIPAA + "(B)", _GLBA)),
         Label("pii.birth_date", "date of birth", "[BIRTH_DATE]", (_HIPAA + "(C)",)),
-        Label(
-            "pii.date",
-            "date about a person: admission, discharge, death",
-            "[DATE]",
-            (_HIPAA + "(C)",),
-            reserved=True,
-        ),
-        Label("pii.age", "age above 89", "[AGE]", (_HIPAA + "(C)",), reserved=True),
+        Label("pii.date", "date about a person: admission, discharge, death", "[DATE]", (_HIPAA + "(C)",)),
+        Label("pii.age", "age above 89", "[AGE]", (_HIPAA + "(C)",)),
         Label("pii.phone", "telephone or fax number", "[PHONE]", (_HIPAA + "(D), (E)", _GLBA)),
         Label("pii.email", "e-mail address", "[EMAIL]", (_HIPAA + "(F)", _GLBA)),
         Label("pii.ssn", "US social security number", "[SSN]", (_HIPAA + "(G)", _GLBA)),
@@ -128,6 +124,7 @@ TAXONOMY: dict[str, Label] = {
         Label("phi.device", "serial number of a device", "[DEVICE]", (_HIPAA + "(M)",)),
         Label("phi.diagnosis_code", "ICD-10 code", "[DIAGNOSIS]"),
         Label("phi.clinical", "diagnosis, medication or finding in words", "[CLINICAL]", reserved=True),
+        Label("phi.context", "health, in words, near what identifies a person", "[HEALTH]"),
         Label("special", "special category of personal data", "[SPECIAL]", (_SPECIAL,), reserved=True),
         *(
             Label(f"special.{name}", title, "[SPECIAL]", reserved=True)
@@ -168,6 +165,12 @@ TAXONOMY: dict[str, Label] = {
         Label("code.licence", "licence of source code", "[CODE]"),
         Label("exfil", "carries data away", "[LINK]", (_OWASP + "02",)),
         Label("exfil.url", "link that carries data", "[LINK]"),
+        Label("place", "name of a place", "[PLACE]"),
+        Label("place.town", "town, county or other place below a state", "[PLACE]", (_HIPAA + "(B)",)),
+        Label("place.region", "country, state or larger", "[PLACE]"),
+        Label("org", "name of an organisation", "[ORGANISATION]"),
+        Label("language", "language that a user writes in", "[TEXT]"),
+        *(Label(f"language.{code}", name, "[TEXT]") for code, name in _SPOKEN.items()),
         Label("custom", "what your own detectors find", "[CUSTOM]", reserved=True),
         Label("sink", "target in an answer that leads off the list of hosts", NEUTRAL, ("OWASP LLM02",)),
         Label("sink.link", "link that somebody may follow", NEUTRAL),

@@ -147,6 +147,31 @@ def test_check_notes_labels_that_nothing_gives(ask: Ask) -> None:
 
 
 @pytest.mark.requirement("P8")
+def test_check_notes_labels_of_models_that_are_off(ask: Ask) -> None:
+    """They would never match; switched on, there is nothing to note."""
+    ask("init")
+    Path("policies/tests/starter.yaml").unlink()
+    Path("policies/99.cedar").write_text(
+        '@id("a") @obligation("redact") @labels("pii.name, place.town") permit (principal, action, resource);\n'
+        '@id("b") forbid (principal, action, resource) when { context.labels.contains("language.ko") };'
+    )
+    _, _, err = ask("check")
+    assert [line.rpartition("/")[2] for line in err.splitlines()] == [
+        f"99.cedar:{line}: nothing gives the label `{label}` while `inspection.{model}` or `inspection.model_tier` is off"
+        for line, label, model in (
+            (1, "pii.name", "entities"),
+            (1, "place.town", "entities"),
+            (2, "language.ko", "languages"),
+        )
+    ]
+    text = Path("magistrate.yaml").read_text()
+    for name in ("model_tier", "entities", "languages"):
+        text = text.replace(f"  {name}: off", f"  {name}: on")
+    Path("magistrate.yaml").write_text(text)
+    assert ask("check")[2] == ""
+
+
+@pytest.mark.requirement("P8")
 def test_policy_test_runs_the_tables(ask: Ask) -> None:
     """0 when all pass, 1 with place and difference when one does not."""
     ask("init")

@@ -1,6 +1,7 @@
 """The classifier with models: rules first, models under a deadline and off the loop, nothing covered twice."""
 
 import asyncio
+import threading
 import time
 
 import pytest
@@ -50,6 +51,23 @@ async def test_rules_and_models_speak_with_their_own_versions() -> None:
     found = await both.classify((said(ATTACK + "mail me at ada@example.com"),))
     assert {one.label for one in found} == {"pii.email", "threat.injection"}
     assert {one.detector: one.version for one in found} == dict(both.versions)
+
+
+@pytest.mark.requirement("P3", "A8")
+async def test_names_are_read_beside_what_rules_find_and_off_the_loop() -> None:
+    """The address of a mail stays the rule's; more than a few lines are judged in the worker."""
+    setting = InspectionSetting(model_tier="on", entities="on", languages="on")
+    both = classifier_of(Config((SIMULATOR,), inspection=setting))
+    text = "Please tell Margaret Okafor (m.okafor@example.com) that her biopsy is on 3 March 2025. "
+    found = await both.classify((said(text),))
+    labels = {one.label for one in found}
+    assert {"pii.email", "pii.name", "pii.date", "phi.context", "language.en"} <= labels
+    assert sum(one.start <= text.index("m.okafor") < one.end for one in found) == 1
+    assert both.versions["entities"] in {one.version for one in found}
+    long = await both.classify((said(text * 20),))
+    assert sum(one.label == "pii.name" for one in long) >= 20
+    assert any(thread.name.startswith("models") for thread in threading.enumerate())
+    await both.aclose()
 
 
 async def test_switched_off_there_are_rules_only() -> None:

@@ -15,6 +15,9 @@ from magistrate.app.cli.located import JsonOption, chosen
 from magistrate.app.config import Config, load
 from magistrate.app.detectors import own_labels
 from magistrate.app.policy_tests import run_directory
+from magistrate.classify.entities import LABELS
+from magistrate.classify.languages import FAMILY as LANGUAGE
+from magistrate.classify.rules import RULES
 from magistrate.classify.taxonomy import TAXONOMY
 from magistrate.exchange.errors import ConfigurationError
 from magistrate.policy.bundle import Bundle
@@ -91,6 +94,7 @@ def _policies(config: Config, report: Report) -> None:
         return
     report.bundle, report.rules = bundle.digest, len(bundle.statements)
     report.notes += [str(root / note) for note in _unknown_labels(bundle, own_labels(config))]
+    report.notes += [str(root / note) for note in _labels_of_the_idle(bundle, config)]
     try:
         outcomes = run_directory(directory, bundle, config)
     except ConfigurationError as error:
@@ -110,6 +114,24 @@ def _unknown_labels(bundle: Bundle, own: frozenset[str]) -> Iterator[str]:
                 near = difflib.get_close_matches(label, known, 1)
                 meant = f"; did you mean `{near[0]}`?" if near else ""
                 yield f"{statement.file}:{statement.line}: no built-in detector gives the label `{label}`{meant}"
+
+
+def _labels_of_the_idle(bundle: Bundle, config: Config) -> Iterator[str]:
+    """Yield which policies ask for labels that only a model gives which is off."""
+    setting = config.inspection
+    states = {
+        "entities": (setting.entities, LABELS),
+        "languages": (setting.languages, tuple(name for name in TAXONOMY if name.startswith(f"{LANGUAGE}."))),
+    }
+    others = {name for rule in RULES for name in _family(rule.label)} | own_labels(config)
+    for model, (state, labels) in states.items():
+        if setting.model_tier == state == "on":
+            continue
+        idle = {name for label in labels for name in _family(label)} - others
+        for statement in bundle.statements.values():
+            for label in sorted(set(labels_named(statement)) & idle):
+                where = f"{statement.file}:{statement.line}"
+                yield f"{where}: nothing gives the label `{label}` while `inspection.{model}` or `inspection.model_tier` is off"
 
 
 def _family(label: str) -> list[str]:

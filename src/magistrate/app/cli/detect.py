@@ -18,7 +18,8 @@ from magistrate.adapters.detectors.remote import RemoteDetector
 from magistrate.app.cli.located import ConfigOption, JsonOption, configuration
 from magistrate.app.detectors import remote_detectors, scanner_maker
 from magistrate.app.inspection import model_tier
-from magistrate.app.scoring import Score, rows
+from magistrate.app.scoring import Score, covers, rows
+from magistrate.classify.languages import FAMILY as LANGUAGE
 from magistrate.classify.model_tier import ModelTier
 from magistrate.classify.scanner import Scanner
 from magistrate.exchange.content import Part, PartKind, Role
@@ -29,7 +30,7 @@ LONGEST_TEXT = 64 << 20
 COLOURS = {
     "pii": "black on yellow", "phi": "black on bright_magenta", "pci": "white on red", "fin": "black on bright_yellow",
     "secret": "white on red", "marking": "black on cyan", "code": "black on bright_blue", "exfil": "white on magenta",
-    "threat": "white on magenta", "content": "white on magenta",
+    "place": "black on green", "org": "black on bright_green", "threat": "white on magenta", "content": "white on magenta",
 }  # fmt: skip
 
 
@@ -52,7 +53,7 @@ def detect(
 ) -> None:
     """Show what rules, trained models and your own detectors find. Exit 1 when something is found (--score: never)."""
     settings = configuration(config, None, resolve=True)
-    everything = msgspec.structs.replace(settings.inspection, unsafe="on")
+    everything = msgspec.structs.replace(settings.inspection, entities="on", unsafe="on")
     reading = _Reading(scanner_maker(settings.detectors)(), None if rules_only else model_tier(everything))
     if score:
         _score(reading, file, json=json)
@@ -69,7 +70,7 @@ def detect(
         _show(text, findings)
     if any(f.status is FindingStatus.INDETERMINATE for f in findings):
         raise typer.Exit(2)
-    raise typer.Exit(int(bool(findings)))
+    raise typer.Exit(int(any(not covers(f.label, LANGUAGE) for f in findings)))
 
 
 class _Reading:
