@@ -33,7 +33,12 @@ def classifier_of(config: Config) -> Inspecting:
     )
     if config.inspection.model_tier == "off":
         return rules
-    return WithModels(rules, model_tier(config.inspection), deadline_s=config.inspection.deadline_ms / 1000)
+    return WithModels(
+        rules,
+        model_tier(config.inspection),
+        deadline_s=config.inspection.deadline_ms / 1000,
+        answers=config.inspection.answers == "on",
+    )
 
 
 def model_tier(setting: InspectionSetting) -> ModelTier:
