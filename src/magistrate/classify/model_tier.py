@@ -50,21 +50,19 @@ class ModelTier:
     """The trained models."""
 
     def __init__(self, models: Sequence[Model]) -> None:
-        self._models = tuple(models)
+        self.models = tuple(models)
         self.versions: Mapping[str, str] = {model.id: model.version for model in models}
         self._remembered: dict[bytes, tuple[Finding, ...]] = {}
 
     def to_read(self, parts: Sequence[Part]) -> int:
         """Return how many characters `judge` would read, all models together."""
-        return sum(
-            len(part.text) for part in parts for model in self._models if model.reads(part) is not None
-        )
+        return sum(len(part.text) for part in parts for model in self.models if model.reads(part) is not None)
 
     def judge(self, parts: Sequence[Part], expired: Callable[[], bool]) -> tuple[Finding, ...]:
         """Return the findings in all parts. Total: a model that raises, or time that runs out, is a finding."""
         found: list[Finding] = []
         for index, part in enumerate(parts):
-            for model in self._models:
+            for model in self.models:
                 reader = model.reads(part)
                 if reader is None or not part.text:
                     continue
@@ -76,14 +74,14 @@ class ModelTier:
 
     def wants(self, role: Role, kind: PartKind) -> bool:
         """Return whether some model reads such text of an answer."""
-        return any(model.reads_answer(role, kind) is not None for model in self._models)
+        return any(model.reads_answer(role, kind) is not None for model in self.models)
 
     def read(self, passages: Sequence[Passage], expired: Callable[[], bool]) -> list[tuple[Finding, ...]]:
         """Return what is found in each passage's sentence; spans count the sentence's characters. Total, as `judge`."""
         found: list[tuple[Finding, ...]] = []
         for passage in passages:
             here: list[Finding] = []
-            for model in self._models:
+            for model in self.models:
                 reader = model.reads_answer(passage.role, passage.kind)
                 news = () if reader is None else self._news(model, passage, reader, expired)
                 if news is None:
