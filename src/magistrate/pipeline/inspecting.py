@@ -106,15 +106,14 @@ async def _stream(case: Case, received: Received, reply: Reply) -> bytes:
     try:
         assert received.rest is not None
         chunk = received.first
+        with reply.while_connected():
+            piece = await relay.feed(chunk)
         while chunk:
-            with reply.while_connected():
-                piece = await relay.feed(chunk)
             if piece:
                 await reply.send(piece)
             with reply.while_connected():
                 chunk = await anext(received.rest, b"")
-        with reply.while_connected():
-            piece = await relay.finish()
+                piece = await (relay.feed(chunk) if chunk else relay.finish())
     except (UpstreamError, MalformedAnswer) as error:
         raise Refused(Code.UPSTREAM_ERROR, f"the endpoint's stream broke off: {error}") from error
     finally:

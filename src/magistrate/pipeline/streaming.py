@@ -129,7 +129,9 @@ class Relay:
             # Whatever is later written like this event must not bring back what was taken out of it.
             self._altered = True
             clean = msgspec.structs.replace(event, data=rewrite(event.data, event.parts, parts))
-        before = await self._settle(clean) + await self._close_others(clean)
+        before = await self._settle(clean) if clean.settles else b""
+        if self._last and (clean.closes_all or clean.closes):
+            before += await self._close_others(clean)
         texts = {index: await self._delta(clean, delta) for index, delta in enumerate(event.deltas)}
         changed = {i: text for i, text in texts.items() if text != event.deltas[i].text}
         self.seen = [*self.seen[1 - REMEMBERED_EVENTS :], clean]
@@ -166,8 +168,6 @@ class Relay:
 
     async def _close_others(self, event: StreamEvent) -> bytes:
         """Release what is held of the channels that end with ``event`` and have no delta in it."""
-        if not self._last or not (event.closes_all or event.closes):
-            return b""
         here = {delta.channel for delta in event.deltas}
         closing = [c for c in self._last if (event.closes_all or c in event.closes) and c not in here]
         pieces = []
