@@ -13,6 +13,7 @@ from magistrate.classify.artefact import Artefact, BrokenArtefact
 from magistrate.classify.grams import grams
 from magistrate.classify.linear import Head
 from magistrate.classify.spellings import spellings
+from magistrate.classify.turned import turned_back
 from magistrate.exchange.content import Part, PartKind, Role
 from magistrate.exchange.finding import Finding
 
@@ -90,7 +91,7 @@ class Threats:
         The span is empty because no rewriting makes an attack harmless: it is refused or let through.
         """
         best, found, place = float("-inf"), None, "decoded"
-        for number, spelling in enumerate(spellings(text)):
+        for number, spelling in enumerate((*spellings(text), *turned_back(text))):
             each = grams(spelling, self._attack.bits)
             reading = self._attack.read(each)
             if reading.score > best:

@@ -9,6 +9,7 @@ from magistrate.classify.grams import grams
 from magistrate.classify.linear import Head
 from magistrate.classify.spellings import spellings
 from magistrate.classify.threats import ANSWERED
+from magistrate.classify.turned import turned_back
 from magistrate.exchange.content import Part, PartKind, Role
 from magistrate.exchange.finding import Finding
 
@@ -49,7 +50,10 @@ class Unsafe:
     def judge(self, text: str, reader: str) -> tuple[Finding, ...]:
         """Return at most one finding a head, on the whole of ``text``."""
         found: list[Finding] = []
-        read = [grams(spelling, next(iter(self._heads.values())).bits) for spelling in spellings(text)]
+        read = [
+            grams(spelling, next(iter(self._heads.values())).bits)
+            for spelling in (*spellings(text), *turned_back(text))
+        ]
         for name in READ_BY[reader]:
             head = self._heads[name]
             best = max((head.read(each) for each in read), key=lambda reading: reading.score)
