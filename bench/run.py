@@ -94,9 +94,10 @@ def upstream() -> tuple[subprocess.Popen, str]:
     return process, f"http://127.0.0.1:{port}"
 
 
-def magistrate(base: str, work: Path) -> Contestant:
+def magistrate(base: str, work: Path, more: str = "") -> Contestant:
+    """Serve from ``work``; ``more`` is added to the configuration."""
     (work / "magistrate.yaml").write_text(
-        f"providers:\n  - name: bench\n    api: openai\n    base_url: {base}/v1\n    models: [demo]\n"
+        f"providers:\n  - name: bench\n    api: openai\n    base_url: {base}/v1\n    models: [demo]\n{more}"
     )
     port, control = free_port(), free_port()
     process = subprocess.Popen(

@@ -25,7 +25,7 @@ import uvloop
 import run
 
 FLAT = 1.05
-SECRET = "AKIAQ3XK7LMN2PWZ5RTV"
+SECRET = "dapi4e07a91bc3d852f64e07a91bc3d852f6"  # not looked for backwards, so that only the answer holds it
 
 
 def ask(text: str, **more: object) -> bytes:

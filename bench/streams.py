@@ -3,7 +3,7 @@
 ``python bench/streams.py`` asks the simulator for an answer in pieces of several sizes with a pause between them, as a model
 makes it, and reads what arrives when. *first*: request sent to first text. *gap*: between two events with text; the floor's is the
 pause itself. *lag*: how much later the client has as many characters as over the floor, at the median place of the text: what the
-hold-back costs a reader.
+hold-back costs a reader. ``--models`` has trained models read the answers as well, sentence by sentence.
 """
 
 import argparse
@@ -79,11 +79,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--pause", type=float, default=0.005, help="seconds between pieces at the endpoint")
     parser.add_argument("--sizes", type=int, nargs="+", default=[2, 4, 16, 64])
+    parser.add_argument("--texts", nargs="+", choices=TEXTS, default=list(TEXTS))
+    parser.add_argument("--models", action="store_true", help="inspection.model_tier: on")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     up, base = upstream()
     with tempfile.TemporaryDirectory(prefix="magistrate-bench-") as work:
-        bare, governed = floor(base), magistrate(base, Path(work))
+        more = "inspection: {model_tier: on}\n" if options.models else ""
+        bare, governed = floor(base), magistrate(base, Path(work), more)
         try:
             rows = measure(bare, governed, options)
         finally:
@@ -97,7 +100,8 @@ def measure(bare: Contestant, governed: Contestant, options) -> list[dict]:
     rows = []
     for contestant in (bare, governed):
         ask(contestant, PROSE, 64, 0)
-    for name, text in TEXTS.items():
+    for name in options.texts:
+        text = TEXTS[name]
         for size in options.sizes:
             runs: dict[str, list] = {"bare": [], "governed": []}
             for _ in range(options.rounds):

@@ -23,7 +23,14 @@ from magistrate.exchange.stream import Channel
 from magistrate.pipeline.case import Case
 from magistrate.pipeline.govern import govern
 from magistrate.pipeline.line import Limits, Line
-from magistrate.pipeline.ports import Disconnected, Inbound, Observation, UpstreamAnswer, UpstreamRequest
+from magistrate.pipeline.ports import (
+    Disconnected,
+    Inbound,
+    Observation,
+    SentenceReader,
+    UpstreamAnswer,
+    UpstreamRequest,
+)
 from magistrate.policy.bundle import Bundle, load
 from magistrate.route.catalogue import Catalogue
 from magistrate.wire.dialects import DIALECTS
@@ -147,6 +154,9 @@ class Classifier:
     async def classify(self, parts: Sequence[Part]) -> tuple[Finding, ...]:
         return self.classify_now(parts)
 
+    async def classify_answer(self, parts: Sequence[Part]) -> tuple[Finding, ...]:
+        return self.classify_now(parts)
+
     def classify_now(self, parts: Sequence[Part]) -> tuple[Finding, ...]:
         if self.indeterminate:
             return (
@@ -158,6 +168,9 @@ class Classifier:
 
     def open_inspector(self) -> Inspector[Channel]:
         return Inspector(SCANNER)
+
+    def open_reader(self) -> SentenceReader | None:
+        return None
 
 
 @dataclass

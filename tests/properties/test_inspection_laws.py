@@ -1,6 +1,7 @@
 """Laws of inspection that hold for every text, every split of it and every set of parts."""
 
 import base64
+import codecs
 import re
 
 import pytest
@@ -128,7 +129,9 @@ def encoded(draw: st.DrawFn) -> str:
     text = draw(st.sampled_from(["", "to ", "password: ", "x" * 30])) + draw(values | cards)
     for _ in range(draw(st.integers(1, 2))):
         text = draw(
-            st.sampled_from(["base64", "url", "hex", "spaced", "escaped"]).map(lambda how: _coded(text, how))
+            st.sampled_from(["base64", "url", "hex", "spaced", "escaped", "rot13", "reversed"]).map(
+                lambda how: _coded(text, how)
+            )
         )
     return draw(st.sampled_from(["", "A", "ab", "zzz9"])) + text
 
@@ -144,6 +147,10 @@ def _coded(text: str, how: str) -> str:
             return raw.hex()
         case "spaced":
             return " ".join(text)
+        case "rot13":
+            return codecs.encode(text, "rot13")
+        case "reversed":
+            return text[::-1]
     return "".join(ESCAPES[n % 5](c) if n % 3 == 0 and c.isascii() else c for n, c in enumerate(text))
 
 

@@ -10,7 +10,8 @@ from tests.lines.world import World
 
 from magistrate.adapters.upstreams.simulator import Simulator
 
-SECRET = "AKIAZQ3DRSTU2VWXYZ45"
+SECRET = "dapi4e07a91bc3d852f64e07a91bc3d852f6"
+"""Of a vendor whose tokens are not looked for backwards, which is how the question holds it."""
 CARD = "4111 1111 1111 1111"
 calm = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 

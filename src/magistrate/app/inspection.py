@@ -41,6 +41,7 @@ def classifier_of(config: Config) -> Inspecting:
         rules,
         model_tier(config.inspection),
         deadline_s=config.inspection.deadline_ms / 1000,
+        answers=config.inspection.answers == "on",
         inline=INLINE_WITH_NAMES if config.inspection.entities == "on" else INLINE_CHARACTERS,
     )
 

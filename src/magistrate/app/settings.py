@@ -249,7 +249,7 @@ class DictionarySetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
 
 class RemoteSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A detector that is asked over HTTP, for requests and whole answers."""
+    """A detector that is asked over HTTP, for requests and answers."""
 
     id: Name
     url: Annotated[str, Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
@@ -257,8 +257,9 @@ class RemoteSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout_s: Annotated[float, Meta(gt=0, le=10)] = 0.5
     on_failure: Literal["indeterminate", "skip"] = "indeterminate"
     """What its silence means: `indeterminate` is denied unless the fail-mode table says otherwise; `skip` is a finding."""
-    streams: Literal["indeterminate", "skip"] = "indeterminate"
-    """The same for streamed answers, which it does not read."""
+    streams: Literal["read", "indeterminate", "skip"] = "read"
+    """`read`: it is asked about streamed answers sentence by sentence, and the text waits for it. The others: it is not
+    asked about them, and that is indeterminate, or a finding."""
 
 
 class DetectorSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -287,12 +288,15 @@ class ThresholdSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class InspectionSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The model tier: trained models that read requests after the rules did."""
+    """The model tier: trained models that read requests and answers after the rules did."""
 
     model_tier: Literal["on", "off"] = "off"
     """Off unless you ask: it costs time, and a call whose inspection misses its deadline is refused."""
+    answers: Literal["on", "off"] = "on"
+    """Whether it reads answers too, sentence by sentence. A stream then comes in sentences instead of words."""
     deadline_ms: Annotated[int, Meta(ge=1, le=60_000)] = 250
-    """For all models together. What is not judged by then is indeterminate, and refused in mode `enforce`."""
+    """For all models together, over a request, or over up to 64 sentences of an answer. What is not judged by then is
+    indeterminate, and refused in mode `enforce`."""
     sensitivity: Literal["normal", "high"] = "normal"
     """`normal` takes one harmless text of two hundred for an attack, `high` one of a hundred (measured on sources that
     training left out)."""
@@ -302,7 +306,7 @@ class InspectionSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     languages: Literal["on", "off"] = "off"
     """Which language each text of a user is in, as a label for policy (`language.de`). It speaks of nothing bad."""
     unsafe: Literal["on", "off"] = "off"
-    """Requests for harm and abusive language, in users' words. A signal, not a moderation service."""
+    """Requests for harm in users' words, abusive language there and in answers. A signal, not a moderation service."""
     thresholds: ThresholdSetting = ThresholdSetting()
 
 

@@ -1,16 +1,20 @@
-"""Texts inside a text: base64, hexadecimal and letters s p a c e d out, each read where it stands.
+"""Texts inside a text: base64, hexadecimal, letters s p a c e d out, rotated and reversed tokens, each read where it stands.
 
 Whoever encodes chooses where a run begins, so every alignment is tried and only what comes out as plain text is kept:
 stretches of at least `SHORTEST_TEXT` printable characters. All of that is local, so it does not matter where a text that
-arrives in pieces was cut. Runs that white space interrupts are read run by run.
+arrives in pieces was cut. Runs that white space interrupts are read run by run. Rotated (ROT13) and reversed text looks like any
+other, so only a token is read that begins, or ends, as a vendor's token or an IBAN would.
 """
 
 import base64
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
+
+from magistrate.classify.turned import rotated
+from magistrate.classify.validators import IBAN_LENGTHS
 
 SHORTEST_RUN = 24
 """Characters of base64 or hex from which on a run is read: eighteen characters of text, or twelve."""
@@ -30,7 +34,35 @@ LAYERS = 2
 _GROUP = "[CI-Za-f][AC-HQS-Xgi-nwyz0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]"
 """Four characters of base64 that spell three printable ones; `SHORTEST_TEXT` of them hold three such groups."""
 
-RUN_TRIGGER = rf"(?:{_GROUP}){{3}}|[0-9A-Fa-f]{{{SHORTEST_RUN}}}|(?:[^\s\x00][ \t\n]){{7}}"
+_PREFIXES = (
+    "AKIA", "ASIA", "AIza", "ATATT3", "EAAA", "dckr_pat_", "dop_v1_", "figd_", "ghp_", "gho_", "ghs_", "ghu_", "ghr_",
+    "github_pat_", "glpat-", "glsa_", "gsk_", "hf_", "hvs.", "lin_api_", "npm_", "ntn_", "pplx-", "pypi-", "r8_", "rk_live_",
+    "sk-ant-", "sk-proj-", "sk_live_", "shpat_", "xai-", "xapp-", "xoxb-", "xoxp-", "ya29.",
+)  # fmt: skip
+"""How tokens begin that say whose they are, as they are written."""
+
+_IN_TOKEN = r"A-Za-z0-9_.+/=\-"  # noqa: S105  because it is the inside of a character class
+LONGEST_TURNED = 260
+"""Characters of a rotated or reversed token."""
+
+
+def _either(words: Iterable[str]) -> str:
+    return f"(?:{'|'.join(map(re.escape, words))})"
+
+
+_ROTATED_BEGINS = rf"(?:{_either(map(rotated, _PREFIXES))}|{_either(map(rotated, IBAN_LENGTHS))}[0-9]{{2}})"
+_REVERSED_BEGINS = (
+    rf"(?:{_either(p[::-1] for p in _PREFIXES)}|[0-9]{{2}}{_either(c[::-1] for c in IBAN_LENGTHS)})"
+)
+_TURNED_TRIGGER = rf"\b{_ROTATED_BEGINS}[A-Za-z0-9_-]{{6}}|[A-Za-z0-9_-]{{2}}{_REVERSED_BEGINS}\b"
+_ROTATED = re.compile(
+    rf"(?<![A-Za-z0-9_/+-]){_ROTATED_BEGINS}[{_IN_TOKEN}]{{10,{LONGEST_TURNED}}}(?![{_IN_TOKEN}])"
+)
+_REVERSED = re.compile(
+    rf"(?<![{_IN_TOKEN}])[{_IN_TOKEN}]{{10,{LONGEST_TURNED}}}{_REVERSED_BEGINS}(?![A-Za-z0-9_/+=-])"
+)
+
+RUN_TRIGGER = rf"(?:{_GROUP}){{3}}|[0-9A-Fa-f]{{{SHORTEST_RUN}}}|(?:[^\s\x00][ \t\n]){{7}}|{_TURNED_TRIGGER}"
 
 _RUN = re.compile(rf"[A-Za-z0-9+/_-]{{{SHORTEST_RUN},}}")
 _SPEAKS = re.compile(rf"(?:{_GROUP}){{3}}")
@@ -49,15 +81,18 @@ class Coding(msgspec.Struct, frozen=True):
     gap: int = 0
     longest: int = LONGEST_ENCODED
     """Characters that one value may take in this coding."""
+    backwards: bool = False
 
 
 BASE64 = Coding("base64", 4, 3)
 HEX = Coding("hex", 2, 1)
+ROT13 = Coding("rot13", 1, 1, longest=LONGEST_TURNED)
+REVERSED = Coding("reversed", 1, 1, longest=LONGEST_TURNED, backwards=True)
 SPACED = Coding("spaced", 2, 1, gap=1, longest=LONGEST_SPACED)
 
 
 class _Stretch(msgspec.Struct, frozen=True, gc=False):
-    """Plain text at ``at`` of the joined text: character ``first`` of what ``coding`` begins at ``origin``."""
+    """Plain text at ``at`` of the joined text: character ``first`` of what ``coding`` begins, or backwards ends, at ``origin``."""
 
     at: int
     origin: int
@@ -93,6 +128,8 @@ class Decoded:
         coding, shift = stretch.coding, stretch.first - stretch.at
         first = (start + shift) * coding.coded // coding.plain
         last = -(-(end + shift) * coding.coded // coding.plain) - coding.gap
+        if coding.backwards:
+            return stretch.origin - last, stretch.origin - first
         return stretch.origin + first, stretch.origin + last
 
     def _at(self, start: int) -> _Stretch:
@@ -115,6 +152,10 @@ def _texts(text: str) -> Iterator[tuple[int, Coding, bytes]]:
         for shift in range(2):
             half = digits[0][shift:]
             yield digits.start() + shift, HEX, bytes.fromhex(half[: len(half) // 2 * 2])
+    for token in _ROTATED.finditer(text):
+        yield token.start(), ROT13, rotated(token[0]).encode("ascii")
+    for token in _REVERSED.finditer(text):
+        yield token.end(), REVERSED, token[0][::-1].encode("ascii")
     for spaced in _SPACED.finditer(text):
         letters = spaced[0][::2]
         yield spaced.start(), SPACED, letters.encode("ascii", "replace")

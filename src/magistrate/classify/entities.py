@@ -77,6 +77,10 @@ class Entities:
         """Return how ``part`` is read, or None: texts, results and arguments are; what developers define is not."""
         return "text" if part.kind in _READ and part.role in _ROLES else None
 
+    def reads_answer(self, role: Role, kind: PartKind) -> str | None:
+        """Return how such text of an answer is read, or None."""
+        return "text" if kind in _READ and role in _ROLES else None
+
     def judge(self, text: str, reader: str) -> tuple[Finding, ...]:
         """Return what is named in ``text``, none overlapping."""
         del reader

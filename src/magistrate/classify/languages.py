@@ -78,6 +78,10 @@ class Languages:
         """Return how ``part`` is read: what users write, and nothing else."""
         return "user" if part.role is Role.USER and part.kind is PartKind.TEXT else None
 
+    def reads_answer(self, role: Role, kind: PartKind) -> None:
+        """Answers are in the language of the question, or policy need not know: they are not read."""
+        del role, kind
+
     def judge(self, text: str, reader: str) -> tuple[Finding, ...]:
         """Return one finding on the whole of ``text``, or none where nobody could tell."""
         del reader

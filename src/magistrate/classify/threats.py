@@ -1,8 +1,9 @@
-"""Threats: prompt injection and jailbreak, in what a user says and in what tools and documents bring.
+"""Threats: prompt injection and jailbreak, in what a user says, in what tools and documents bring, and in what a model answers.
 
 Two heads over the same n-grams: whether a passage is an attack, and whether it is a jailbreak (a role without rules) or
 another injection. A user's words and data have thresholds of their own, because ordinary people ask for role-play and
-documents do not. Instructions of developers (system prompts, tool definitions) are not read: they are instructions.
+documents do not; an answer is data to whoever acts on it. Instructions of developers (system prompts, tool definitions)
+are not read: they are instructions.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from magistrate.classify.artefact import Artefact, BrokenArtefact
 from magistrate.classify.grams import grams
 from magistrate.classify.linear import Head
 from magistrate.classify.spellings import spellings
+from magistrate.classify.turned import turned_back
 from magistrate.exchange.content import Part, PartKind, Role
 from magistrate.exchange.finding import Finding
 
@@ -25,6 +27,19 @@ INJECTION = "threat.injection"
 JAILBREAK = "threat.jailbreak"
 
 _READ = frozenset({PartKind.TEXT, PartKind.TOOL_RESULT, PartKind.CITATION})
+_ANSWERING = frozenset({Role.ASSISTANT, Role.TOOL})
+
+ANSWERED = frozenset(
+    {
+        PartKind.TEXT,
+        PartKind.REASONING,
+        PartKind.REFUSAL,
+        PartKind.CITATION,
+        PartKind.TOOL_ARGUMENTS,
+        PartKind.TOOL_RESULT,
+    }
+)
+"""Kinds of an answer's text that hold sentences."""
 
 
 class Threats:
@@ -66,13 +81,17 @@ class Threats:
             return "user"
         return "data" if part.role is Role.TOOL else None
 
+    def reads_answer(self, role: Role, kind: PartKind) -> Reader | None:
+        """Return how such text of an answer is read: as data, for an agent that gets it may do what it says."""
+        return "data" if role in _ANSWERING and kind in ANSWERED else None
+
     def judge(self, text: str, reader: str) -> tuple[Finding, ...]:
         """Return at most one finding on the whole of ``text``; ``detail`` says where its strongest passage stands.
 
         The span is empty because no rewriting makes an attack harmless: it is refused or let through.
         """
         best, found, place = float("-inf"), None, "decoded"
-        for number, spelling in enumerate(spellings(text)):
+        for number, spelling in enumerate((*spellings(text), *turned_back(text))):
             each = grams(spelling, self._attack.bits)
             reading = self._attack.read(each)
             if reading.score > best:

@@ -1,4 +1,4 @@
-"""Unsafe content: requests for harm, and abusive language, in what users say.
+"""Unsafe content: requests for harm, and abusive language, in what users say; abusive language in answers.
 
 Two heads over the same n-grams as the threat model's. They know words and phrases, not what is meant: a signal for people who
 watch, and a hook for policy, not a moderation service.
@@ -8,11 +8,16 @@ from magistrate.classify.artefact import Artefact, BrokenArtefact
 from magistrate.classify.grams import grams
 from magistrate.classify.linear import Head
 from magistrate.classify.spellings import spellings
+from magistrate.classify.threats import ANSWERED
+from magistrate.classify.turned import turned_back
 from magistrate.exchange.content import Part, PartKind, Role
 from magistrate.exchange.finding import Finding
 
 LABELS = {"request": "content.unsafe.request", "toxic": "content.unsafe.toxic"}
 """Head to label."""
+
+READ_BY = {"user": ("request", "toxic"), "answer": ("toxic",)}
+"""Reader to heads. A request is what users make: of an answer's sentences the head knows nothing."""
 
 
 class Unsafe:
@@ -38,15 +43,22 @@ class Unsafe:
         """Return how ``part`` is read: what users say, and nothing else."""
         return "user" if part.role is Role.USER and part.kind is PartKind.TEXT else None
 
+    def reads_answer(self, role: Role, kind: PartKind) -> str | None:
+        """Return how such text of an answer is read: what the model says, thinks or hands to a tool."""
+        return "answer" if role is Role.ASSISTANT and kind in ANSWERED else None
+
     def judge(self, text: str, reader: str) -> tuple[Finding, ...]:
         """Return at most one finding a head, on the whole of ``text``."""
-        del reader
         found: list[Finding] = []
-        read = [grams(spelling, next(iter(self._heads.values())).bits) for spelling in spellings(text)]
-        for name, head in self._heads.items():
+        read = [
+            grams(spelling, next(iter(self._heads.values())).bits)
+            for spelling in (*spellings(text), *turned_back(text))
+        ]
+        for name in READ_BY[reader]:
+            head = self._heads[name]
             best = max((head.read(each) for each in read), key=lambda reading: reading.score)
             milli = head.milli(best.score)
             limit = self._threshold_milli
             if best.score > self._limits[name] if limit is None else milli >= limit:
-                found.append(Finding(LABELS[name], self.id, self.version, score_milli=milli, detail="user"))
+                found.append(Finding(LABELS[name], self.id, self.version, score_milli=milli, detail=reader))
         return tuple(found)

@@ -51,7 +51,7 @@ async def _whole(case: Case, received: Received) -> bytes:
     case.model_version, case.fingerprint = answer.model, answer.fingerprint
     case.finish, case.usage = answer.finish, answer.usage
     restoration = Restoration(case)
-    seen = await case.line.classifier.classify(answer.parts) + await _sinks(case, answer.parts)
+    seen = await case.line.classifier.classify_answer(answer.parts) + await _sinks(case, answer.parts)
     findings = restoration.foreign(seen, lambda index: answer.parts[index].text)
     decision = judge_answer(case, findings, labels_of(findings), opaque=unread(answer.parts))
     require_allowed(decision)
@@ -83,7 +83,7 @@ async def _error(case: Case, received: Received) -> bytes:
     summary, body = dialect.read_error(received.status, received.body)
     case.ending = Ending.UPSTREAM_FAILED
     part = Part((), Role.ASSISTANT, PartKind.TEXT, body.decode("utf-8", "replace"))
-    findings: tuple[Finding, ...] = await case.line.classifier.classify((part,))
+    findings: tuple[Finding, ...] = await case.line.classifier.classify_answer((part,))
     case.detail = f"the endpoint answered {received.status}"
     if not findings:
         case.detail += f": {summary}"
@@ -104,17 +104,16 @@ async def _stream(case: Case, received: Received, reply: Reply) -> bytes:
     case.relay = relay
     await _start(case, reply)
     try:
-        piece = relay.feed(received.first)
         assert received.rest is not None
-        while True:
+        chunk = received.first
+        with reply.while_connected():
+            piece = await relay.feed(chunk)
+        while chunk:
             if piece:
                 await reply.send(piece)
             with reply.while_connected():
                 chunk = await anext(received.rest, b"")
-            if not chunk:
-                break
-            piece = relay.feed(chunk)
-        piece = relay.finish()
+                piece = await (relay.feed(chunk) if chunk else relay.finish())
     except (UpstreamError, MalformedAnswer) as error:
         raise Refused(Code.UPSTREAM_ERROR, f"the endpoint's stream broke off: {error}") from error
     finally:

@@ -7,8 +7,9 @@ from typing import Protocol
 import msgspec
 
 from magistrate.classify.inspector import Inspector
+from magistrate.classify.sentences import Passage
 from magistrate.evidence.draft import Draft, Receipt
-from magistrate.exchange.content import Part
+from magistrate.exchange.content import Part, PartKind, Role
 from magistrate.exchange.endpoint import Endpoint
 from magistrate.exchange.finding import Finding
 from magistrate.exchange.principal import Principal
@@ -83,12 +84,32 @@ class Classifier(Protocol):
         """Inspect under the classifier's deadline; never blocks the event loop for long."""
         ...
 
+    async def classify_answer(self, parts: Sequence[Part]) -> tuple[Finding, ...]:
+        """The same for a whole answer. What reads sentences reads them here as `open_reader` does in a stream."""
+        ...
+
     def classify_now(self, parts: Sequence[Part]) -> tuple[Finding, ...]:
-        """Inspect on the spot: for the small pieces of a stream."""
+        """Inspect by the rules, on the spot: for the small pieces of a stream."""
         ...
 
     def open_inspector(self) -> Inspector[Channel]:
-        """Return a fresh stream inspector; one per answer."""
+        """Return a fresh stream inspector, for the rules; one per answer."""
+        ...
+
+    def open_reader(self) -> "SentenceReader | None":
+        """Return what else reads a streamed answer; one per answer. None when nothing does, and no text is held for it."""
+        ...
+
+
+class SentenceReader(Protocol):
+    """What reads a streamed answer sentence by sentence. Total, like the classifier."""
+
+    def wants(self, role: Role, kind: PartKind) -> bool:
+        """Return whether such text is read, and so is held until it was."""
+        ...
+
+    async def read(self, passages: Sequence[Passage]) -> Sequence[tuple[Finding, ...]]:
+        """Return the findings in each passage's sentence, within the deadlines of those who read."""
         ...
 
 

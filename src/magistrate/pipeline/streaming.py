@@ -1,15 +1,18 @@
 """The stream, judged piece by piece: what a whole text would be refused for, no split of it gets through.
 
 *Relay*: fed an endpoint's bytes in any cut, returns the client's bytes as far as they are judged. It holds back what
-may still become part of a finding, whole tool arguments (they are judged as the JSON values they are), and
-the terminal event, which goes out only when the outcome is on record.
+may still become part of a finding, sentences that somebody reads for what they mean until they were read, whole tool
+arguments (they are judged as the JSON values they are), and the terminal event, which goes out only when the outcome is
+on record.
 """
 
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from magistrate.classify.by_sentence import placed, places
 from magistrate.classify.inspector import Ready
+from magistrate.classify.sentence_watch import SentenceWatch
 from magistrate.classify.sink_watch import SinkWatch
 from magistrate.exchange.content import Part, PartKind, Usage
 from magistrate.exchange.decision import Decision
@@ -40,6 +43,8 @@ class Relay:
         self._dialect = case.line.dialects[case.exchange.dialect]
         self._reader = self._dialect.open_stream()
         self._inspector = SinkWatch(case.line.classifier.open_inspector(), case.line.sinks.hosts)
+        self._sentences = case.line.classifier.open_reader()
+        self._watch: SentenceWatch[Channel] = SentenceWatch()
         self._restoration = Restoration(case)
         self._last: dict[Channel, tuple[StreamEvent, Delta]] = {}
         self._arguments: dict[Channel, list[str]] = {}
@@ -70,7 +75,7 @@ class Relay:
         """What the client got, when it differs from what the endpoint sent."""
         return b"".join(self._out) if self._altered or self._case.restored else None
 
-    def feed(self, data: bytes) -> bytes:
+    async def feed(self, data: bytes) -> bytes:
         """Take the endpoint's next bytes; return what may go to the client.
 
         Raises:
@@ -81,16 +86,16 @@ class Relay:
         self._raw_length += len(data)
         if self._raw_length > self._case.line.limits.answer_bytes:
             raise MalformedAnswer(f"the answer is longer than {self._case.line.limits.answer_bytes} bytes")
-        self._relay(self._reader.feed(data))
+        await self._relay(self._reader.feed(data))
         return self._take()
 
-    def finish(self) -> bytes:
+    async def finish(self) -> bytes:
         """Return the end of the stream, to be sent when the outcome is on record.
 
         Raises:
             MalformedAnswer: the stream was cut before its terminal event.
         """
-        self._relay(self._reader.finish())
+        await self._relay(self._reader.finish())
         self._ready.append(self._tail)
         return self._take()
 
@@ -106,10 +111,10 @@ class Relay:
         self._out.append(data)
         return data
 
-    def _relay(self, events: Iterable[StreamEvent]) -> None:
+    async def _relay(self, events: Iterable[StreamEvent]) -> None:
         for event in events:
             self._note(event)
-            piece = self._judge(event)
+            piece = await self._judge(event)
             if event.terminal or self._ended:
                 # Nothing of the end goes out before the outcome is durable.
                 self._ended = True
@@ -117,22 +122,24 @@ class Relay:
             else:
                 self._ready.append(piece)
 
-    def _judge(self, event: StreamEvent) -> bytes:
-        parts = self._parts(event.parts) if event.parts else {}
+    async def _judge(self, event: StreamEvent) -> bytes:
+        parts = await self._parts(event.parts) if event.parts else {}
         clean = event
         if parts and event.data is not None:
             # Whatever is later written like this event must not bring back what was taken out of it.
             self._altered = True
             clean = msgspec.structs.replace(event, data=rewrite(event.data, event.parts, parts))
-        before = self._settle(clean) + self._close_others(clean)
-        texts = {index: self._delta(clean, delta) for index, delta in enumerate(event.deltas)}
+        before = await self._settle(clean) if clean.settles else b""
+        if self._last and (clean.closes_all or clean.closes):
+            before += await self._close_others(clean)
+        texts = {index: await self._delta(clean, delta) for index, delta in enumerate(event.deltas)}
         changed = {i: text for i, text in texts.items() if text != event.deltas[i].text}
         self.seen = [*self.seen[1 - REMEMBERED_EVENTS :], clean]
         if event.data is None:
             return before + event.raw
         return before + self._dialect.write_event(event, changed, parts)
 
-    def _delta(self, event: StreamEvent, delta: Delta) -> str:
+    async def _delta(self, event: StreamEvent, delta: Delta) -> str:
         """Return the text that may stand in this event for ``delta``'s channel."""
         channel = delta.channel
         if channel in self._settled:
@@ -141,65 +148,78 @@ class Relay:
         closing = event.closes_all or channel in event.closes
         if delta.kind is PartKind.TOOL_ARGUMENTS:
             self._hold_arguments(channel, delta.text)
-            return self._release_arguments(channel) if closing else ""
-        text = self._text(delta, self._inspector.feed(channel, delta.text))
+            return await self._release_arguments(channel) if closing else ""
+        text = await self._text(delta, delta.text, self._inspector.feed(channel, delta.text))
         if closing:
-            text += self._rest(delta)
+            text += await self._rest(delta)
             self._last.pop(channel, None)
         return text
 
-    def _settle(self, event: StreamEvent) -> bytes:
+    async def _settle(self, event: StreamEvent) -> bytes:
         """Release what is held of the channels that ``event`` settles, as far as it is whole."""
         pieces = []
         for channel in event.settles:
             if is_whole("".join(self._arguments.get(channel, ()))):
                 template, delta = self._last[channel]
-                text = self._release_arguments(channel)
+                text = await self._release_arguments(channel)
                 self._settled.add(channel)
                 pieces.append(self._dialect.carry(template, delta, text))
         return b"".join(pieces)
 
-    def _close_others(self, event: StreamEvent) -> bytes:
+    async def _close_others(self, event: StreamEvent) -> bytes:
         """Release what is held of the channels that end with ``event`` and have no delta in it."""
-        if not self._last or not (event.closes_all or event.closes):
-            return b""
         here = {delta.channel for delta in event.deltas}
         closing = [c for c in self._last if (event.closes_all or c in event.closes) and c not in here]
         pieces = []
         for channel in closing:
             template, delta = self._last[channel]
             if delta.kind is PartKind.TOOL_ARGUMENTS:
-                text = self._release_arguments(channel)
+                text = await self._release_arguments(channel)
             else:
-                text = self._rest(delta)
+                text = await self._rest(delta)
                 del self._last[channel]
             if text:
                 pieces.append(self._dialect.carry(template, delta, text))
         return b"".join(pieces)
 
-    def _text(self, delta: Delta, ready: Ready) -> str:
-        findings = self._restoration.foreign(ready.findings, lambda _: ready.text)
-        self._admit(findings)
+    async def _text(self, delta: Delta, said: str, ready: Ready, *, final: bool = False) -> str:
+        """Return what goes out of ``delta``'s channel, of which the endpoint ``said`` more and ``ready`` is judged by the rules."""
+        reader = self._sentences
+        if reader is not None and reader.wants(delta.role, delta.kind):
+            read = self._watch.take(delta.channel, said, ready, delta.role, delta.kind, final=final)
+            verdicts = await reader.read([passage for _, passage in read]) if read else ()
+            ready = self._watch.release(delta.channel, read, verdicts, final=final)
+        findings = ready.findings
+        if findings:
+            findings = self._restoration.foreign(findings, lambda _: ready.text)
+            self._admit(findings)
         return self._restoration.piece(delta.channel, delta.kind, ready.text, findings, self._rewriter)
 
-    def _rest(self, delta: Delta) -> str:
-        text = self._text(delta, self._inspector.close(delta.channel))
+    async def _rest(self, delta: Delta) -> str:
+        text = await self._text(delta, "", self._inspector.close(delta.channel), final=True)
         return text + self._restoration.rest(delta.channel, delta.kind)
 
-    def _parts(self, parts: Sequence[Part]) -> dict[int, str]:
+    async def _parts(self, parts: Sequence[Part]) -> dict[int, str]:
         """Judge complete texts; return those that must change. Texts seen clean before are not read again."""
         fresh = [index for index, part in enumerate(parts) if part.text not in self._clean]
         if not fresh:
             return {}
         judged = [parts[index] for index in fresh]
-        rewrites, clean = self._judged(judged, self._case.line.sinks.findings(judged))
+        rewrites, clean = await self._judged(judged, self._case.line.sinks.findings(judged))
         if clean:
             self._clean.update(part.text for part in judged if len(part.text) <= 200)
         return {fresh[index]: text for index, text in rewrites.items()}
 
-    def _judged(self, parts: Sequence[Part], sinks: tuple[Finding, ...] = ()) -> tuple[dict[int, str], bool]:
+    async def _judged(
+        self, parts: Sequence[Part], sinks: tuple[Finding, ...] = ()
+    ) -> tuple[dict[int, str], bool]:
         """Judge complete texts; return those that must change, and whether there is nothing in any of them."""
         seen = self._case.line.classifier.classify_now(parts) + sinks
+        if self._sentences is not None:
+            read = places(parts, self._sentences.wants)
+            if read:
+                verdicts = await self._sentences.read([place.passage for place in read])
+                seen += placed(read, verdicts, seen)
         findings = self._restoration.foreign(seen, lambda index: parts[index].text)
         self._admit(findings)
         rewrites = self._restoration.parts(parts, findings, self._rewriter)
@@ -211,7 +231,7 @@ class Relay:
             raise Refused(Code.OUTPUT_WITHHELD, "tool arguments are too long to be judged")
         self._arguments.setdefault(channel, []).append(text)
 
-    def _release_arguments(self, channel: Channel) -> str:
+    async def _release_arguments(self, channel: Channel) -> str:
         text = "".join(self._arguments.pop(channel, ()))
         self._held_arguments -= len(text)
         self._last.pop(channel, None)
@@ -219,7 +239,7 @@ class Relay:
             parts = argument_parts(text)
         except Unreadable as error:
             raise MalformedAnswer(f"tool arguments cannot be read: {error}") from error
-        rewrites, _ = self._judged(parts)
+        rewrites, _ = await self._judged(parts)
         return rewrite_arguments(text, parts, rewrites) if rewrites else text
 
     def _admit(self, findings: Sequence[Finding]) -> None:

@@ -205,6 +205,8 @@ def _has_alternatives(logprobs: Tree) -> bool:
 
 
 def _without_tokens(tree: Tree, positions: set[Json]) -> Tree:
+    if not any("logprobs" in choice for choice in tree["choices"]):
+        return tree
     choices = [
         {**choice, "logprobs": None} if position in positions and "logprobs" in choice else choice
         for position, choice in enumerate(tree["choices"])

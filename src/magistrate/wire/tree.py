@@ -139,6 +139,12 @@ class _Turn:
 
 def replace(tree: Tree, changes: Mapping[Where, str]) -> Tree:
     """Return ``tree`` with the strings at (path, inner) replaced; everything beside the paths is shared."""
+    if len(changes) == 1:
+        ((path, inner), new), *_ = changes.items()
+        if inner is None:
+            # Nearly every event of a stream has one piece of one text.
+            only: Tree = _put(tree, path, 0, new)
+            return only
     root = _Turn()
     for (path, inner), new in changes.items():
         turn = root.walk(path)
@@ -149,6 +155,14 @@ def replace(tree: Tree, changes: Mapping[Where, str]) -> Tree:
     changed = _apply(tree, root)
     assert type(changed) is dict
     return changed
+
+
+def _put(value: Json, path: Path, at: int, new: str) -> Json:
+    if at == len(path):
+        return new
+    copied = value.copy()
+    copied[path[at]] = _put(copied[path[at]], path, at + 1, new)
+    return copied
 
 
 def _apply(value: Json, turn: _Turn) -> Json:

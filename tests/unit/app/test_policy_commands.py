@@ -44,7 +44,7 @@ def test_init_writes_what_check_finds_good(ask: Ask, where: str, monkeypatch: py
     monkeypatch.chdir(where)
     status, out, err = ask("check")
     assert (status, err) == (0, "")
-    assert "policies, 17 tests passed" in out
+    assert "policies, 18 tests passed" in out
     status, out, _ = ask("check", "--json")
     report = json.loads(out)
     assert (status, report["ok"], report["problems"]) == (0, True, [])
@@ -177,7 +177,7 @@ def test_policy_test_runs_the_tables(ask: Ask) -> None:
     ask("init")
     status, out, _ = ask("policy", "test")
     assert status == 0
-    assert out.startswith("17 passed, 0 failed (bundle ")
+    assert out.startswith("18 passed, 0 failed (bundle ")
     Path("policies/20-secrets.cedar").unlink()
     status, out, _ = ask("policy", "test", "policies")
     assert status == 1

@@ -1,10 +1,12 @@
 """What is encoded is read, and the finding points at the encoded characters."""
 
 import base64
+import codecs
 
 import pytest
 
 from magistrate.classify.encodings import LONGEST_ENCODED
+from magistrate.classify.inspector import Inspector
 from magistrate.classify.scanner import Scanner
 
 SCANNER = Scanner()
@@ -43,6 +45,46 @@ def test_the_span_of_an_encoded_value_decodes_to_the_value():
     coded = TEXT.encode().hex()
     (found,) = SCANNER.scan_text(coded)
     assert bytes.fromhex(coded[found.start : found.end]).decode() == VALUE
+
+
+TURNED = [
+    "AKIAQ3XK7LMN2PWZ5RTV",
+    "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+    "xoxb-123456789012-1234567890123-aBcDeFgHiJkLmNoPqRsTuVwX",
+    "DE89370400440532013000",
+    f"sk-ant-api03-{'aB3dE5fG7h' * 9}AA",
+]
+TURNS = {"rot13": lambda value: codecs.encode(value, "rot13"), "reversed": lambda value: value[::-1]}
+
+
+@pytest.mark.requirement("P3", "P6")
+@pytest.mark.parametrize("how", TURNS)
+@pytest.mark.parametrize("value", TURNED, ids=lambda value: value[:6])
+@pytest.mark.parametrize("around", [("", ""), ("the key is ", ", and so on"), ("key='", "'"), ("(", ").")])
+def test_a_turned_token_is_found_where_it_stands_for_every_cut(how, value, around):
+    """Whole and in two pieces wherever they are cut: the span is the token, and nothing of it leaves before."""
+    turned = TURNS[how](value)
+    text = f"{around[0]}{turned}{around[1]}"
+    (whole,) = SCANNER.scan_text(text)
+    assert (text[whole.start : whole.end], whole.view) == (turned, how)
+    for cut in range(1, len(text)):
+        inspector, out, found = Inspector(SCANNER), 0, []
+        for ready in (inspector.feed("c", text[:cut]), inspector.feed("c", text[cut:]), inspector.close("c")):
+            found += [(f.label, f.start + out, f.end + out) for f in ready.findings]
+            out += len(ready.text)
+            assert not whole.start < out < whole.end
+        assert found == [(whole.label, whole.start, whole.end)]
+
+
+def test_what_only_looks_turned_is_none():
+    """The check of the token turned back decides, and a token that is too long is not read."""
+    for text in (
+        "tuc_short",
+        "QR89370400440532013001",
+        "see us_model_of_the_world_and_more",
+        "x" * 300 + "AIKA",
+    ):
+        assert SCANNER.scan_text(text) == ()
 
 
 def test_what_cannot_be_held_back_is_not_claimed():

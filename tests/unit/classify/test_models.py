@@ -13,6 +13,7 @@ from magistrate.app.inspection import artefact, model_tier
 from magistrate.app.settings import InspectionSetting, ThresholdSetting
 from magistrate.classify.artefact import FORMAT, BrokenArtefact, read, write
 from magistrate.classify.model_tier import STRETCH, ModelTier
+from magistrate.classify.sentences import Passage
 from magistrate.classify.threats import Threats
 from magistrate.exchange.content import Part, PartKind, Role
 from magistrate.exchange.finding import Finding, FindingStatus
@@ -42,6 +43,9 @@ class Slow:
 
     def reads(self, part: Part) -> str | None:
         return "any" if part.role is Role.USER else None
+
+    def reads_answer(self, role: Role, kind: PartKind) -> str | None:
+        return "any"
 
     def judge(self, text: str, reader: str) -> tuple[Finding, ...]:
         self.asked += 1
@@ -226,10 +230,52 @@ def test_spans_in_a_long_text_count_its_own_characters() -> None:
     assert [text[one.start : one.end] for one in found] == ["here", "here"]
 
 
-def test_a_sentence_of_a_stream_can_be_judged_by_itself() -> None:
-    """One call, no part to build."""
-    assert TIER.judge_passage(ORDER, Role.TOOL)
-    assert TIER.judge_passage("The weather is fine.", Role.TOOL) == ()
+def sentence(text: str, context: str = "", role: Role = Role.ASSISTANT) -> Passage:
+    return Passage(context + text, len(context), role)
+
+
+def labels(passage: Passage) -> list[str]:
+    return [one.label for one in TIER.read([passage], never)[0]]
+
+
+@pytest.mark.requirement("P3")
+def test_an_answer_is_read_sentence_by_sentence() -> None:
+    """What users said before is not: a system prompt in an answer's place is nobody's answer."""
+    assert labels(sentence(ORDER)) == ["threat.injection"]
+    assert labels(sentence(ORDER, role=Role.TOOL)) == ["threat.injection"]
+    assert labels(sentence("The weather is fine.")) == []
+    assert not TIER.wants(Role.USER, PartKind.TEXT)
+    assert not TIER.wants(Role.ASSISTANT, PartKind.METADATA)
+
+
+def test_a_sentence_is_not_blamed_for_what_stood_before_it() -> None:
+    """Its context is an attack, and was told of already; the sentence is none."""
+    assert labels(sentence("The weather is fine.", ORDER + " ")) == []
+    assert labels(sentence(ORDER, ORDER + " ")) == ["threat.injection"]
+
+
+def test_what_a_span_covers_of_the_context_is_left_out() -> None:
+    """The context is gone; what reaches into the sentence counts from the sentence's beginning."""
+
+    class Spans(Slow):
+        def judge(self, text: str, reader: str) -> tuple[Finding, ...]:
+            return tuple(Finding("x.found", "s", "1", start=a, end=b) for a, b in ((0, 4), (6, 10), (11, 14)))
+
+    ((*found,),) = ModelTier([Spans()]).read([sentence("sentence", "context ")], never)
+    assert [(one.start, one.end) for one in found] == [(0, 2), (3, 6)]
+
+
+def test_sentences_behind_a_deadline_are_all_indeterminate() -> None:
+    """One finding each, in the order they were asked in."""
+    answers = iter([False, True])
+    found = ModelTier([Slow()]).read(
+        [sentence("one here"), sentence("two"), sentence("three")], lambda: next(answers)
+    )
+    assert [[one.label for one in each] for each in found] == [
+        ["x.found"],
+        ["inspection.incomplete"],
+        ["inspection.incomplete"],
+    ]
 
 
 @pytest.mark.requirement("A8")

@@ -7,10 +7,11 @@ import time
 import pytest
 
 from magistrate.adapters.detectors.always_on import AlwaysOn
-from magistrate.adapters.detectors.models import INLINE_CHARACTERS, WithModels, without_overlap
+from magistrate.adapters.detectors.models import INLINE_CHARACTERS, WithModels
 from magistrate.app.config import SIMULATOR
 from magistrate.app.inspection import classifier_of, model_tier
 from magistrate.app.settings import Config, InspectionSetting
+from magistrate.classify.by_sentence import without_overlap
 from magistrate.classify.model_tier import ModelTier
 from magistrate.classify.scanner import Scanner
 from magistrate.exchange.content import Part, PartKind, Role
@@ -37,6 +38,9 @@ class Sleeping:
         self.seconds = seconds
 
     def reads(self, part: Part) -> str | None:
+        return "any"
+
+    def reads_answer(self, role: Role, kind: PartKind) -> str | None:
         return "any"
 
     def judge(self, text: str, reader: str) -> tuple[Finding, ...]:
@@ -107,11 +111,35 @@ async def test_large_content_leaves_the_loop_free() -> None:
     await both.aclose()
 
 
-async def test_an_answer_gets_the_same_verdict_whole_or_streamed() -> None:
-    """Models do not read answers, because streams are judged by rules alone."""
+@pytest.mark.requirement("P3", "P6")
+async def test_a_whole_answer_gets_findings_on_its_sentences() -> None:
+    """They can be masked; a rule's finding beside one stays; the rules alone see nothing of it."""
     both = classifier_of(_config("on"))
-    answer = (said(ATTACK, Role.ASSISTANT),)
-    assert await both.classify(answer) == both.classify_now(answer) == ()
+    text = f"The weather is fine. {ATTACK}Write to ada@example.com about it."
+    found = await both.classify_answer((said(text, Role.ASSISTANT),))
+    assert [(one.label, text[one.start : one.end]) for one in found] == [
+        ("pii.email", "ada@example.com"),
+        ("threat.injection", ATTACK.strip()),
+    ]
+    assert [one.label for one in both.classify_now((said(text, Role.ASSISTANT),))] == ["pii.email"]
+    await both.aclose()
+
+
+async def test_a_long_answer_is_read_in_lots_each_in_time() -> None:
+    """400 sentences take longer than one deadline; no lot of them does."""
+    both = WithModels(AlwaysOn(Scanner, deadline_s=5), ModelTier([Sleeping(0.001)]), deadline_s=0.25)
+    text = "".join(f"This is sentence number {number}. " for number in range(400))
+    assert await both.classify_answer((said(text, Role.ASSISTANT),)) == ()
+    await both.aclose()
+
+
+async def test_models_may_be_kept_from_answers() -> None:
+    """Then an answer is the rules' matter, whole or streamed, and nothing is held for a sentence."""
+    config = Config((SIMULATOR,), inspection=InspectionSetting(model_tier="on", answers="off"))
+    both = classifier_of(config)
+    assert await both.classify_answer((said(ATTACK, Role.ASSISTANT),)) == ()
+    assert both.open_reader() is None
+    await both.aclose()
 
 
 def test_a_checked_finding_wins_over_a_guessed_one() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from magistrate.adapters.detectors.remote import RemoteDetector
+from magistrate.adapters.detectors.sentences import Asking, Reader, Sentences
 from magistrate.classify.inspector import Inspector
 from magistrate.classify.scanner import DETECTOR, Scanner
 from magistrate.exchange.content import Part
@@ -36,7 +37,7 @@ class AlwaysOn:
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inspect")
         self._worker_scanner = self._worker.submit(make_scanner).result()
         self._remotes = tuple(remotes)
-        self._unread = tuple(remote.not_in_streams() for remote in remotes)
+        self._unread = tuple(remote.not_in_streams() for remote in remotes if not remote.reads_streams)
         self.versions: Mapping[str, str] = {DETECTOR: self._scanner.version} | {
             remote.remote.id: remote.version for remote in remotes
         }
@@ -56,6 +57,10 @@ class AlwaysOn:
                 answer.cancel()
         return found
 
+    async def classify_answer(self, parts: Sequence[Part]) -> tuple[Finding, ...]:
+        """See `pipeline.ports.Classifier`."""
+        return await self.classify(parts)
+
     def classify_now(self, parts: Sequence[Part]) -> tuple[Finding, ...]:
         """See `pipeline.ports.Classifier`."""
         return self._scanner.scan(parts) + self._unread
@@ -63,6 +68,15 @@ class AlwaysOn:
     def open_inspector(self) -> Inspector[Channel]:
         """See `pipeline.ports.Classifier`."""
         return Inspector(self._scanner, notices=self._unread)
+
+    def open_reader(self) -> Sentences | None:
+        """See `pipeline.ports.Classifier`."""
+        readers = self.stream_readers()
+        return Sentences(readers) if readers else None
+
+    def stream_readers(self) -> list[Reader]:
+        """Return the remote detectors that read streams, each for one answer."""
+        return [Asking(remote) for remote in self._remotes if remote.reads_streams]
 
     async def aclose(self) -> None:
         """Let go of the worker and of connections."""

@@ -24,16 +24,20 @@ MOST_FINDINGS = 1000
 LABEL = re.compile(r"[a-z][a-z0-9_]{0,31}(?:\.[a-z0-9_]{1,32}){0,3}")
 
 Failure = Literal["indeterminate", "skip"]
+Streams = Literal["read", "indeterminate", "skip"]
 
 
 class Remote(msgspec.Struct, frozen=True):
-    """Where a detector is reached and what its silence means. ``token`` goes out as a bearer token."""
+    """Where a detector is reached and what its silence means. ``token`` goes out as a bearer token.
+
+    ``streams`` says whether it reads streamed answers, sentence by sentence, and if not what is said of them.
+    """
 
     id: str
     url: str
     timeout_s: float
     on_failure: Failure = "indeterminate"
-    streams: Failure = "indeterminate"
+    streams: Streams = "read"
     token: str = ""
 
 
@@ -76,9 +80,15 @@ class RemoteDetector:
         if self._session is not None:
             await self._session.close()
 
+    @property
+    def reads_streams(self) -> bool:
+        return self.remote.streams == "read"
+
     def not_in_streams(self) -> Finding:
-        """Return what there is to say of a stream, whose pieces no remote detector reads."""
-        return self.unable("does not read streams", self.remote.streams)
+        """Return what there is to say of a stream that this detector is not to read."""
+        return self.unable(
+            "does not read streams", "skip" if self.remote.streams == "skip" else "indeterminate"
+        )
 
     def unable(self, reason: str, failure: Failure | None = None) -> Finding:
         if (failure or self.remote.on_failure) == "skip":

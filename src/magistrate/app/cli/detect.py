@@ -13,12 +13,12 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-from magistrate.adapters.detectors.models import without_overlap
 from magistrate.adapters.detectors.remote import RemoteDetector
 from magistrate.app.cli.located import ConfigOption, JsonOption, configuration
 from magistrate.app.detectors import remote_detectors, scanner_maker
 from magistrate.app.inspection import model_tier
 from magistrate.app.scoring import Score, covers, rows
+from magistrate.classify.by_sentence import without_overlap
 from magistrate.classify.languages import FAMILY as LANGUAGE
 from magistrate.classify.model_tier import ModelTier
 from magistrate.classify.scanner import Scanner
