@@ -18,6 +18,7 @@ from magistrate.evidence.note import Verifier
 from magistrate.evidence.page import LAYOUT, page
 from magistrate.evidence.proof import Proof
 from magistrate.evidence.report import Verdict
+from magistrate.evidence.seal import commitment
 from magistrate.evidence.tiles import prove_inclusion
 from magistrate.evidence.trust import of_witnesses
 
@@ -249,3 +250,21 @@ def test_one_layout_is_one_page() -> None:
     document = page(files)
     assert LAYOUT in document
     assert (LAYOUT[-3:-2], hashlib.sha256(document).hexdigest()[:16]) == (b"1", "5b84abad3ea22cac")
+
+
+@pytest.mark.requirement("A9")
+def test_a_long_body_is_shown_the_same_whether_it_is_read_whole_or_in_pieces() -> None:
+    """Characters that a piece's border cuts, and bytes that are none: the page made from the archive is the one in it."""
+    content, salt = ("é€😀" * 400_000).encode()[1:] + b"\xff\xc3", bytes(32)
+    log = Published(cosigner=None)
+    meta = {
+        "part": "request",
+        "len": len(content),
+        "ct": "0" * 64,
+        "cm": commitment(content, salt),
+        "kid": "k",
+    }
+    log.call("a" * 32, body=[meta])
+    data = bundle(log, {0: {"request": (content, salt)}})
+    assert b"the rest is in bodies/" in members(data)["index.html"]
+    assert verify_bundle(data, SIGNER.vkey).verdict is Verdict.VALID
