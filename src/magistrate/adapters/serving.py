@@ -156,11 +156,11 @@ class LimitedProtocol(HttpToolsProtocol):
         # A field that comes behind the body is no header (RFC 9110 section 6.5.1): nobody who let the head pass saw it.
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
         length = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if length > MOST_HEAD_BYTES or len(self.headers) > MOST_HEADERS:
             self._too_large = True
             raise ValueError
+        self._in_head = False
         self._read = 0
         super().on_headers_complete()
 
