@@ -30,6 +30,7 @@ class Alertness:
         began = time.perf_counter()
         if self._spare and self._in_a_row >= PROVEN:
             while time.perf_counter() - began < CLOSE_S:
+                os.sched_yield()  # to whoever has work
                 if found := poll(0):
                     return found
             self._in_a_row = 0

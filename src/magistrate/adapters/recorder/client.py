@@ -305,24 +305,26 @@ class RecorderClient:
             self._loop.remove_writer(self._socket.fileno())
 
     def _readable(self) -> None:
-        while self._socket is not None:
-            try:
-                message = self._socket.recv(LARGEST_MESSAGE)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                self._lost(error)
-                return
-            if not message:
-                self._lost(None)
-                return
-            try:
-                acks = unpack_acks(message)
-            except msgspec.DecodeError:
-                self._lost(OSError(0, "it speaks nonsense"))
-                return
-            for ack in acks:
-                self._take(ack)
+        """Take one message: one holds all that was acknowledged together, and if there is another the loop calls again."""
+        if self._socket is None:
+            return
+        try:
+            message = self._socket.recv(LARGEST_MESSAGE)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._lost(error)
+            return
+        if not message:
+            self._lost(None)
+            return
+        try:
+            acks = unpack_acks(message)
+        except msgspec.DecodeError:
+            self._lost(OSError(0, "it speaks nonsense"))
+            return
+        for ack in acks:
+            self._take(ack)
 
     def _take(self, ack: Ack) -> None:
         waiting = self._waiting.get(ack.seq)

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -140,13 +140,16 @@ class Ledger:
         """How much memory durable records take that are not sealed yet."""
         return self._unsealed_bytes
 
-    def write(self, group: list[Submission]) -> bool:
+    def write(self, group: list[Submission], answer: Callable[[], None] = lambda: None) -> bool:
         """Make a group durable and acknowledge it; False if nothing of it is new on record.
+
+        ``answer`` sends the acknowledgements, before anything else is done that nobody waits for.
 
         Raises:
             WalBroken: the disk can no longer be trusted; nothing of the group was acknowledged.
         """
         kept = self._writer.write(group)
+        answer()
         if not kept:
             return False
         weight = sum(one.entry.weight for one in kept)

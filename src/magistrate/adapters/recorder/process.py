@@ -185,14 +185,16 @@ class Recorder:
         self._epoll.register(peer.fileno(), select.EPOLLIN)
 
     def _write(self, group: list[Submission]) -> None:
-        self._ledger.write(group)
-        for descriptor, connection in self._connections.items():
-            self._flush(descriptor, connection)
+        self._ledger.write(group, self._acknowledge)
         while (
             self._ledger.unsealed_bytes > MOST_UNSEALED_BYTES and self._fatal is None and not self._stopping
         ):
             self._wake.set()
             time.sleep(0.01)
+
+    def _acknowledge(self) -> None:
+        for descriptor, connection in self._connections.items():
+            self._flush(descriptor, connection)
 
     def _flush(self, descriptor: int, connection: Connection) -> None:
         waiting = connection.flush()
