@@ -18,7 +18,7 @@ import msgspec
 
 from magistrate.evidence.attested import text_of
 from magistrate.evidence.canonical import decode
-from magistrate.evidence.links import Custody, Noted
+from magistrate.evidence.links import Custody, Noted, said
 from magistrate.evidence.note import NoteError, Verifier
 from magistrate.evidence.page import LAYOUT, page
 from magistrate.evidence.proof import Proof, ProofError, check, parse
@@ -189,7 +189,7 @@ def _check_custody(files: Mapping[str, bytes], headers: Mapping[int, dict[str, A
     custody = Custody(noted)
     for index in sorted(headers):
         place = f"trace/{index}.json"
-        custody.add(place, headers[index], files[place])
+        custody.add(place, said(headers[index], files[place]))
     custody.finish()
     for place, eid, _ in custody.open():
         noted.undecidable(

@@ -9,6 +9,8 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from magistrate.evidence.report import MOST_FINDINGS, Problem, Remark, Verdict
 
 LONGEST_CALL_US = 3_600_000_000
@@ -16,6 +18,47 @@ LONGEST_CALL_US = 3_600_000_000
 
 PATIENCE = 3
 """So many announced intervals may pass before a silence is one: a busy disk delays a heartbeat, and so does a full one."""
+
+
+class Said(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What others may rely on of one record: who wrote it, what it follows, and its own words if it is a note."""
+
+    eid: str
+    trace: str
+    wid: str
+    wseq: int
+    prev: str
+    cause: list[str]
+    phase: str
+    t: str
+    ts: int
+    own: bool
+    """Whether it is the recorder's."""
+    ext: dict[str, Any]
+    digest: str
+    """SHA-256 of its bytes, hex: what the next one of its trace names."""
+
+
+_OWN = {"kind": "recorder", "handle": ""}
+_NO_FACTS: dict[str, Any] = {}
+
+
+def said(header: dict[str, Any], raw: bytes) -> Said:
+    """Return what a header says; `check_shape` found nothing wrong with it."""
+    return Said(
+        header["eid"],
+        header["trace"],
+        header["wid"],
+        header["wseq"],
+        header["prev"],
+        header.get("cause", []),
+        header["phase"],
+        header["t"],
+        header["ts"],
+        header.get("actor", _NO_FACTS) == _OWN,
+        facts(header),
+        hashlib.sha256(raw).hexdigest(),
+    )
 
 
 class Noted:
@@ -26,19 +69,19 @@ class Noted:
         self.remarks: list[Remark] = []
 
     def tampered(self, place: str, what: str) -> None:
-        self._problem(Problem(Verdict.TAMPERED, place, what))
+        self.add(Problem(Verdict.TAMPERED, place, what))
 
     def undecidable(self, place: str, what: str) -> None:
-        self._problem(Problem(Verdict.UNDECIDABLE, place, what))
+        self.add(Problem(Verdict.UNDECIDABLE, place, what))
 
     def stale(self, place: str, what: str) -> None:
-        self._problem(Problem(Verdict.STALE, place, what))
+        self.add(Problem(Verdict.STALE, place, what))
 
     def remark(self, place: str, what: str) -> None:
         if len(self.remarks) < MOST_FINDINGS:
             self.remarks.append(Remark(place, what))
 
-    def _problem(self, problem: Problem) -> None:
+    def add(self, problem: Problem) -> None:
         # The first of each verdict is always kept: it decides.
         if len(self.problems) < MOST_FINDINGS or all(p.verdict is not problem.verdict for p in self.problems):
             self.problems.append(problem)
@@ -51,8 +94,8 @@ class Sequences:
         self._noted = noted
         self._last: dict[str, int] = {}
 
-    def add(self, place: str, header: dict[str, Any]) -> None:
-        writer, number = header["wid"], header["wseq"]
+    def add(self, place: str, record: Said) -> None:
+        writer, number = record.wid, record.wseq
         before = self._last.get(writer, 0)
         if number <= before:
             self._noted.tampered(place, f"writer `{writer}` counted {number} after {before}")
@@ -80,21 +123,21 @@ class Custody:
     def open_calls(self) -> int:
         return len(self._intents)
 
-    def add(self, place: str, header: dict[str, Any], raw: bytes) -> None:
-        eid, trace = header["eid"], header["trace"]
+    def add(self, place: str, record: Said) -> None:
+        eid, trace = record.eid, record.trace
         if eid in self._ids:
             self._noted.tampered(place, f"`{eid}` was recorded before")
-        self._chain(place, header)
-        for cause in header.get("cause", []):
+        self._chain(place, record)
+        for cause in record.cause:
             if cause not in self._ids:
                 self._unknown.setdefault(cause, []).append(place)
-            elif header["phase"] == "outcome":
+            elif record.phase == "outcome":
                 self._close(place, cause, trace)
-        if header["t"] == "recovery":
-            for call in _named(header):
+        if record.t == "recovery":
+            for call in _named(record):
                 self._intents.pop(call, None)
-        if header["phase"] == "intent":
-            self._intents[eid] = (place, trace, header["ts"])
+        if record.phase == "intent":
+            self._intents[eid] = (place, trace, record.ts)
         self._ids.add(eid)
         if eid in self._unknown:
             for earlier in self._unknown.pop(eid):
@@ -102,7 +145,7 @@ class Custody:
                     earlier, f"names `{eid}` as its cause, which is recorded after it ({place})"
                 )
         if trace:
-            self._last[trace] = hashlib.sha256(raw).hexdigest()
+            self._last[trace] = record.digest
 
     def finish(self) -> None:
         """Tell of causes that never came."""
@@ -114,14 +157,14 @@ class Custody:
         """Yield place, id and time of the calls that nothing closed."""
         return ((place, eid, ts) for eid, (place, _, ts) in self._intents.items())
 
-    def _chain(self, place: str, header: dict[str, Any]) -> None:
-        before = self._last.get(header["trace"], "")
-        if header["prev"] and header["prev"] != before:
+    def _chain(self, place: str, record: Said) -> None:
+        before = self._last.get(record.trace, "")
+        if record.prev and record.prev != before:
             self._noted.tampered(
                 place, "does not follow the record before it in its trace: one is missing, or another one"
             )
-        elif before and not header["prev"]:
-            self._noted.remark(place, f"begins the trace `{header['trace']}` anew")
+        elif before and not record.prev:
+            self._noted.remark(place, f"begins the trace `{record.trace}` anew")
 
     def _close(self, place: str, intent: str, trace: str) -> None:
         known = self._intents.get(intent)
@@ -139,10 +182,10 @@ class Pulse:
         self._heard: tuple[str, int] | None = None
         self._stopped = False
 
-    def add(self, place: str, header: dict[str, Any]) -> None:
-        if header.get("actor", {}) != {"kind": "recorder", "handle": ""}:
+    def add(self, place: str, record: Said) -> None:
+        if not record.own:
             return
-        ts = header["ts"]
+        ts = record.ts
         if self._heard is not None and self._every_us and not self._stopped:
             silence = ts - self._heard[1]
             if silence > PATIENCE * self._every_us:
@@ -150,15 +193,15 @@ class Pulse:
                     place,
                     f"nothing was heard of the recorder for {silence / 1e6:.0f} s before this (since {self._heard[0]}); "
                     f"it announced a heartbeat every {self._every_us / 1e6:g} s"
-                    + (", and this record recovers from a crash" if header["t"] == "recovery" else ""),
+                    + (", and this record recovers from a crash" if record.t == "recovery" else ""),
                 )
             elif silence < 0:
                 self._noted.remark(place, f"the recorder's clock went back by {-silence / 1e6:.3f} s")
-        every = facts(header).get("heartbeat_ms", 0)
+        every = record.ext.get("heartbeat_ms", 0)
         self._every_us = every * 1000 if type(every) is int and 0 < every <= 86_400_000 else self._every_us
         # The log's keys are changed while the recorder stands still: that record is the last one, like a stop.
-        changed = header["t"] == "key.event" and "next" in facts(header)
-        self._heard, self._stopped = (place, ts), changed or header["t"] == "recorder.stop"
+        changed = record.t == "key.event" and "next" in record.ext
+        self._heard, self._stopped = (place, ts), changed or record.t == "recorder.stop"
 
 
 class Links:
@@ -175,12 +218,13 @@ class Links:
     def open_calls(self) -> int:
         return self._custody.open_calls
 
-    def add(self, place: str, header: dict[str, Any], raw: bytes) -> None:
+    def add(self, place: str, record: Said) -> None:
         """Take one record, in the log's order."""
-        self._sequences.add(place, header)
-        self._custody.add(place, header, raw)
-        self._pulse.add(place, header)
-        self._latest = max(self._latest, header["ts"])
+        self._sequences.add(place, record)
+        self._custody.add(place, record)
+        if record.own:
+            self._pulse.add(place, record)
+        self._latest = max(self._latest, record.ts)
 
     def finish(self) -> None:
         """Tell what only the end shows."""
@@ -195,9 +239,9 @@ class Links:
 def facts(header: dict[str, Any]) -> dict[str, Any]:
     """Return what a note of the recorder says (``ext``); nothing, if that is no object."""
     ext = header.get("ext")
-    return ext if type(ext) is dict else {}
+    return ext if type(ext) is dict else _NO_FACTS
 
 
-def _named(recovery: dict[str, Any]) -> list[str]:
-    calls = facts(recovery).get("calls", [])
+def _named(recovery: Said) -> list[str]:
+    calls = recovery.ext.get("calls", [])
     return [call for call in calls if type(call) is str] if type(calls) is list else []
