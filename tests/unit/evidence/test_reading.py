@@ -1,7 +1,7 @@
 """Reading a log in several processes finds exactly what reading it in one does."""
 
-import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -89,15 +89,33 @@ def test_a_reading_process_that_dies_leaves_the_verdict_open(
 ) -> None:
     """A log that was not read to its end is never called valid."""
     monkeypatch.setattr(parallel, "WORTH_IT", 0)
-    monkeypatch.setattr(parallel, "_begin", _die)
+    monkeypatch.setattr(parallel, "_start", _killed)
     report = verified(written, 2)
     assert report.verdict is Verdict.UNDECIDABLE
-    assert "ended by the system" in report.findings[0].what
+    assert "ended early" in report.findings[0].what
 
 
-def _die(root: Path, bodies: bool) -> None:  # noqa: FBT001  because an initializer gets its arguments by position
-    del root, bodies
-    os._exit(9)
+def _killed(share: parallel.Share) -> "subprocess.Popen[bytes]":
+    """Start the process as ever; kill the second one."""
+    reader = STARTED(share)
+    if share.which == 1:
+        reader.kill()
+    return reader
+
+
+STARTED = parallel._start  # noqa: SLF001  because the test stands between it and its caller
+
+
+@pytest.mark.requirement("A2")
+def test_a_file_that_the_disk_does_not_give_leaves_the_verdict_open(written: Path, tmp_path: Path) -> None:
+    """Another error than absence (here: a directory in a file's place) is no verdict on the records, and no crash."""
+    copy = tmp_path / "copy"
+    shutil.copytree(written, copy)
+    (copy / "tile/entries/002").unlink()
+    (copy / "tile/entries/002").mkdir()
+    report = verified(copy, 1)
+    assert report.verdict is Verdict.UNDECIDABLE
+    assert "Is a directory" in report.findings[0].what
 
 
 @pytest.mark.requirement("A2")
