@@ -3,14 +3,26 @@
 Bodies are found by walking the heads of their segments, folder by folder, so that nothing derived is believed.
 """
 
+import os
+from collections import OrderedDict
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from magistrate.adapters.fetch import FileObjects
 from magistrate.evidence.attested import Token
-from magistrate.evidence.segment import folder_of, read_frame, scan
+from magistrate.evidence.segment import Spot, folder_of, scan
 
 COSIGNED = "cosig/latest"
+
+MOST_PLACES = 2_000_000
+"""So many bodies' places are remembered, about 500 MB, before the folder used longest ago is forgotten. Records lie in
+the order of time and folders hold one day each, so one that was forgotten is seldom walked again."""
+
+MOST_OPEN = 64
+"""Segments that are open at once: tenants and retention classes of one day alternate."""
+
+_Places = dict[tuple[str, str], tuple[Path, Spot]]
 
 
 class LogCopy:
@@ -19,8 +31,9 @@ class LogCopy:
     def __init__(self, root: Path) -> None:
         self._root = root
         self.objects = FileObjects(root)
-        self._folders: dict[str, dict[tuple[str, str], tuple[Path, int]]] = {}
-        self._open: tuple[Path, BinaryIO] | None = None
+        self._folders: OrderedDict[str, _Places] = OrderedDict()
+        self._remembered = 0
+        self._open: OrderedDict[Path, int] = OrderedDict()
 
     def cosigned(self) -> bytes:
         """Return the newest checkpoint with the cosignatures of witnesses; empty if there is none."""
@@ -35,36 +48,48 @@ class LogCopy:
 
     def ciphertext(self, header: dict[str, Any], part: str) -> bytes | None:
         """Return a body as it is kept, or None: it is not here."""
-        folder = folder_of(header)
-        if folder not in self._folders:
-            self._folders[folder] = self._scanned(folder)
-        place = self._folders[folder].get((str(header["eid"]), part))
-        if place is None:
+        place = self._places(folder_of(header)).get((str(header["eid"]), part))
+        if place is None or place[1].length == 0:
             return None
+        path, spot = place
         try:
-            file = self._segment(place[0])
-            file.seek(place[1])
-            return read_frame(file).ciphertext or None
-        except (OSError, ValueError):
+            found = os.pread(self._segment(path), spot.length, spot.at)
+        except OSError:
             return None
+        return found if len(found) == spot.length else None
 
     def close(self) -> None:
-        """Let go of the segment that was read last."""
-        if self._open is not None:
-            self._open[1].close()
-            self._open = None
+        """Let go of the segments that are open."""
+        while self._open:
+            os.close(self._open.popitem()[1])
 
-    def _segment(self, path: Path) -> BinaryIO:
-        """Return a segment, open. Records lie in the order they were written, so the last one serves most reads."""
-        if self._open is None or self._open[0] != path:
-            self.close()
-            self._open = (path, path.open("rb"))
-        return self._open[1]
+    def _segment(self, path: Path) -> int:
+        descriptor = self._open.get(path)
+        if descriptor is None:
+            if len(self._open) >= MOST_OPEN:
+                os.close(self._open.popitem(last=False)[1])
+            descriptor = self._open[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return descriptor
 
-    def _scanned(self, folder: str) -> dict[tuple[str, str], tuple[Path, int]]:
-        found: dict[tuple[str, str], tuple[Path, int]] = {}
+    def _places(self, folder: str) -> _Places:
+        known = self._folders.get(folder)
+        if known is None:
+            known = self._folders[folder] = self._scanned(folder)
+            self._remembered += len(known)
+            while self._remembered > MOST_PLACES and len(self._folders) > 1:
+                self._remembered -= len(self._folders.popitem(last=False)[1])
+        elif len(self._folders) > 1:
+            self._folders.move_to_end(folder)
+        return known
+
+    def _scanned(self, folder: str) -> _Places:
+        found: _Places = {}
         for path in sorted((self._root / "body" / folder).glob("*.seg")):
-            with path.open("rb") as file:
-                for eid, part, at in scan(file, path.stat().st_size):
-                    found[eid, part] = (path, at)
+            try:
+                descriptor = self._segment(path)
+            except FileNotFoundError:
+                continue  # pruned since it was listed
+            size = os.fstat(descriptor).st_size
+            for eid, part, spot in scan(partial(os.pread, descriptor), size):
+                found[eid, part] = (path, spot)
         return found

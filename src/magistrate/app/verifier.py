@@ -15,6 +15,7 @@ import msgspec
 
 from magistrate.adapters.copied import LogCopy
 from magistrate.adapters.fetch import FileObjects, HttpObjects
+from magistrate.adapters.parallel import cores, read_copy
 from magistrate.app.verifying import (
     STATUS,
     keep,
@@ -71,7 +72,7 @@ def _log(given: argparse.Namespace) -> int:
                 now_us=time.time_ns() // 1000,
                 max_age_us=int(given.max_age * 1e6),
             ),
-            ciphertext=copy.ciphertext if given.bodies else None,
+            bundles=read_copy(given.directory, bodies=given.bodies, processes=given.processes or cores()),
         )
     return _tell(report, given, "log")
 
@@ -147,6 +148,9 @@ def _parser() -> argparse.ArgumentParser:
     log.add_argument("directory", type=Path, help="the evidence directory: checkpoint, tile/, body/ …")
     log.add_argument("--also", action="append", default=[], help="a further key that must have signed")
     log.add_argument("--no-bodies", dest="bodies", action="store_false", help="do not check content")
+    log.add_argument(
+        "--processes", type=int, default=0, help="so many read at once (default: one for each core, up to 4)"
+    )
     log.set_defaults(command=_log)
     bundle = commands.add_parser("bundle", help="verify one exported call", epilog=ENDS)
     bundle.add_argument("file", type=Path)

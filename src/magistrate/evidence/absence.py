@@ -4,7 +4,6 @@ A body may go by order only: its key was erased, or its segment's retention had 
 Bodies are counted by place and key, not remembered one by one, because years of them may have gone.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -35,17 +34,14 @@ class Absences:
         self.erased = 0
         self.pruned = 0
 
-    def saw(self, header: Mapping[str, Any]) -> None:
-        """Take note of a record that orders bodies to go."""
-        facts = header.get("ext")
-        if not isinstance(facts, dict):
-            return
-        if header["t"] == "erasure.order":
+    def saw(self, kind: str, ts: int, facts: dict[str, Any]) -> None:
+        """Take note of a record that orders bodies to go: its type, its time, and what it says."""
+        if kind == "erasure.order":
             self._erased.update(kid for kid in _listed(facts, "kids") if isinstance(kid, str))
-        elif header["t"] == "retention.prune":
+        elif kind == "retention.prune":
             for segment in _listed(facts, "segments"):
                 if isinstance(segment, dict) and isinstance(segment.get("name"), str):
-                    self._doom(segment, header["ts"])
+                    self._doom(segment, ts)
 
     def _doom(self, segment: dict[str, Any], when: int) -> None:
         name, count = segment["name"], segment.get("bodies")
@@ -54,13 +50,14 @@ class Absences:
         pruned.bodies[name, str(segment.get("sha256"))] = count if type(count) is int and count > 0 else 0
         pruned.when = max(pruned.when, when)
 
-    def missing(self, place: str, folder: str, header: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
-        """Take note of a body that is not there; ``folder`` is where its segment would be."""
-        ret = header.get("ret")
-        until = ret.get("until") if isinstance(ret, dict) else None
-        gone = self._gone.setdefault((folder, str(meta.get("kid", ""))), _Gone(0, place, 0))
+    def missing(self, place: str, folder: str, kid: str, until: int | None) -> None:
+        """Take note of a body that is not there, where its segment would be, its key, and until when it was to be kept.
+
+        One whose record does not say until when was to be kept for ever.
+        """
+        gone = self._gone.setdefault((folder, kid), _Gone(0, place, 0))
         gone.count += 1
-        gone.until = max(gone.until, until if type(until) is int else 1 << 62)
+        gone.until = max(gone.until, 1 << 62 if until is None else until)
 
     def unexplained(self) -> list[tuple[str, str, bool]]:
         """Return place, words and whether it was a breach of retention, for all that is gone without a good order.

@@ -24,6 +24,7 @@ from magistrate.evidence.page import LAYOUT, page
 from magistrate.evidence.proof import Proof, ProofError, check, parse
 from magistrate.evidence.record import check_shape
 from magistrate.evidence.report import Report, Verdict, worst
+from magistrate.evidence.said import said
 from magistrate.evidence.seal import SALT_BYTES, opens_in_pieces
 from magistrate.evidence.timestamp import Authority, Forged, StampError, first_to_hold
 from magistrate.evidence.trust import Trust
@@ -164,7 +165,7 @@ def _check_custody(files: Members, headers: Mapping[int, dict[str, Any]], noted:
     custody = Custody(noted)
     for index in sorted(headers):
         place = f"trace/{index}.json"
-        custody.add(place, headers[index], files[place])
+        custody.add(place, said(headers[index], files[place]))
     custody.finish()
     if headers and headers[max(headers)]["t"] != TRACE_CLOSE:
         noted.remark(

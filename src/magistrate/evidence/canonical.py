@@ -7,6 +7,7 @@ byte, so a fast encoder serves and every other implementation agrees.
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import orjson
 
 LONGEST = 65_535
@@ -46,12 +47,41 @@ def decode(data: bytes) -> dict[str, Any]:
     """
     if len(data) > LONGEST:
         raise ValueError(f"longer than {LONGEST} bytes")
+    plain = _decode_plain(data)
+    if plain is not None:
+        return plain
     value = orjson.loads(data)
     if type(value) is not dict:
         raise ValueError("not an object")
     if encode(value) != data:
         raise ValueError("not canonical: the same meaning has another spelling")
     return value
+
+
+def _no_float(text: str) -> float:
+    raise ValueError(f"{text} is no whole number")
+
+
+_parser = msgspec.json.Decoder(float_hook=_no_float)
+_CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+
+
+def _decode_plain(data: bytes) -> dict[str, Any] | None:
+    """Return the header in ``data`` if it is one that parser and writer alone can vouch for; None says nothing.
+
+    Nearly all are, at a third of the time that looking at each value takes: ASCII throughout, so are its keys; fewer
+    brackets than levels are allowed, so it is not too deep; the parser refuses floats, the writer integers past 2^53-1,
+    and what is written again byte for byte has no key twice and no other spelling.
+    """
+    if not data.isascii() or data.count(b"{") + data.count(b"[") > DEEPEST:
+        return None
+    try:
+        value = _parser.decode(data)
+        if type(value) is dict and orjson.dumps(value, option=_CANONICAL) == data:
+            return value
+    except (msgspec.DecodeError, ValueError, TypeError):
+        pass  # the careful way says what is wrong, and where
+    return None
 
 
 def _fits(value: object, left: int = DEEPEST) -> bool:

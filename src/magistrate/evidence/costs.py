@@ -7,23 +7,23 @@ nano-units of a currency per token); each outcome names the version its cost was
 from typing import Any
 
 from magistrate.evidence.noted import Noted
+from magistrate.evidence.said import Said
 
 MOST_VERSIONS = 100_000
 
 
 class Costs:
-    """Takes every header in the log's order. What no price is known for is not checked."""
+    """Takes what every record says, in the log's order. What no price is known for is not checked."""
 
     def __init__(self, noted: Noted) -> None:
         self._noted = noted
         self._prices: dict[str, dict[str, Any]] = {}
 
-    def add(self, place: str, header: dict[str, Any]) -> None:
-        prices, usage = header.get("prices"), header.get("usage")
-        if header["t"] == "config.change" and type(prices) is dict:
-            self._learn(place, prices)
-        elif type(usage) is dict and usage.get("prices") in self._prices:
-            self._check(place, usage, self._prices[usage["prices"]])
+    def add(self, place: str, record: Said) -> None:
+        if record.prices is not None:
+            self._learn(place, record.prices)
+        elif record.usage is not None and record.usage["prices"] in self._prices:
+            self._check(place, record.usage, self._prices[record.usage["prices"]])
 
     def _learn(self, place: str, prices: dict[str, Any]) -> None:
         for version, numbers in prices.items():

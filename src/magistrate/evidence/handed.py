@@ -9,8 +9,7 @@ said too, with how many they can be. `writer.end` says that everything of a writ
 from typing import Any
 
 from magistrate.evidence.noted import Noted
-
-AHEAD = "bounded-async"
+from magistrate.evidence.said import Said
 
 MOST_MISSING = 10_000
 """Numbers of one writer that are remembered as missing; far more than any bound lets go ahead."""
@@ -45,25 +44,22 @@ class _Writer:
 
 
 class Handed:
-    """Takes every header in the log's order; `finish` tells what did not arrive."""
+    """Takes what every record says, in the log's order; `finish` tells what did not arrive."""
 
     def __init__(self, noted: Noted) -> None:
         self._noted = noted
         self._writers: dict[str, _Writer] = {}
 
-    def add(self, place: str, header: dict[str, Any]) -> None:
-        kind, ext = header["t"], header.get("ext")
-        facts = ext if type(ext) is dict else {}
-        if kind == "recovery":
+    def add(self, place: str, record: Said) -> None:
+        if record.t == "recovery":
             for writer in self._writers.values():
                 if not writer.ended:
                     writer.crashed = writer.crashed or place
-        elif kind == "writer.end" and type(facts.get("writer")) is str:
-            self._count(facts["writer"], facts.get("handed"), place, itself=False, ended=True)
-        elif "handed" in header:
-            ahead = header.get("durability") == AHEAD
-            counted = self._count(header["wid"], header["handed"], place, itself=ahead, ended=False)
-            bound = header.get("bound")
+        elif record.t == "writer.end" and type(record.ext.get("writer")) is str:
+            self._count(record.ext["writer"], record.ext.get("handed"), place, itself=False, ended=True)
+        elif record.hand is not None:
+            number, ahead, bound = (record.hand[name] for name in ("handed", "ahead", "bound"))
+            counted = self._count(record.wid, number, place, itself=ahead, ended=False)
             if counted is not None and type(bound) is dict:
                 counted.bound = bound
 

@@ -5,13 +5,12 @@
 heard; a longer silence is shown, and who announced its end is told apart from who fell silent.
 """
 
-import hashlib
 from collections.abc import Iterator
-from typing import Any
 
 from magistrate.evidence.costs import Costs
 from magistrate.evidence.handed import Handed
 from magistrate.evidence.noted import Noted
+from magistrate.evidence.said import Said
 
 LONGEST_CALL_US = 3_600_000_000
 """A call that is open longer than this, by the log's own time, is remarked on: no endpoint may be silent so long."""
@@ -30,8 +29,8 @@ class Sequences:
         self._noted = noted
         self._last: dict[str, int] = {}
 
-    def add(self, place: str, header: dict[str, Any]) -> None:
-        writer, number = header["wid"], header["wseq"]
+    def add(self, place: str, record: Said) -> None:
+        writer, number = record.wid, record.wseq
         before = self._last.get(writer, 0)
         if number <= before:
             self._noted.tampered(place, f"writer `{writer}` counted {number} after {before}")
@@ -61,21 +60,21 @@ class Custody:
     def open_calls(self) -> int:
         return len(self._intents)
 
-    def add(self, place: str, header: dict[str, Any], raw: bytes) -> None:
-        eid, trace = header["eid"], header["trace"]
+    def add(self, place: str, record: Said) -> None:
+        eid, trace = record.eid, record.trace
         if eid in self._ids:
             self._noted.tampered(place, f"`{eid}` was recorded before")
-        self._chain(place, header)
-        for cause in header.get("cause", []):
+        self._chain(place, record)
+        for cause in record.cause:
             if cause not in self._ids:
                 self._unknown.setdefault(cause, []).append(place)
-            elif header["phase"] == "outcome":
+            elif record.phase == "outcome":
                 self._close(place, cause, trace)
-        if header["t"] == "recovery":
-            for call in _named(header):
+        if record.t == "recovery":
+            for call in _named(record):
                 self._intents.pop(call, None)
-        if header["phase"] == "intent":
-            self._intents[eid] = (place, trace, header["ts"])
+        if record.phase == "intent":
+            self._intents[eid] = (place, trace, record.ts)
         self._ids.add(eid)
         if eid in self._unknown:
             for earlier in self._unknown.pop(eid):
@@ -83,8 +82,8 @@ class Custody:
                     earlier, f"names `{eid}` as its cause, which is recorded after it ({place})"
                 )
         if trace:
-            self._last[trace] = hashlib.sha256(raw).hexdigest()
-            self._count(place, header)
+            self._last[trace] = record.digest
+            self._count(place, record)
 
     def finish(self) -> None:
         """Tell of causes that never came."""
@@ -96,22 +95,22 @@ class Custody:
         """Yield place, id and time of the calls that nothing closed."""
         return ((place, eid, ts) for eid, (place, _, ts) in self._intents.items())
 
-    def _chain(self, place: str, header: dict[str, Any]) -> None:
-        before = self._last.get(header["trace"], "")
-        if header["prev"] and header["prev"] != before:
+    def _chain(self, place: str, record: Said) -> None:
+        before = self._last.get(record.trace, "")
+        if record.prev and record.prev != before:
             self._noted.tampered(
                 place, "does not follow the record before it in its trace: one is missing, or another one"
             )
-        elif before and not header["prev"]:
-            self._noted.remark(place, f"begins the trace `{header['trace']}` anew")
+        elif before and not record.prev:
+            self._noted.remark(place, f"begins the trace `{record.trace}` anew")
 
-    def _count(self, place: str, header: dict[str, Any]) -> None:
-        trace = header["trace"]
-        before = self._since.get(trace, 0) if header["prev"] else 0
-        if header["t"] != TRACE_CLOSE:
+    def _count(self, place: str, record: Said) -> None:
+        trace = record.trace
+        before = self._since.get(trace, 0) if record.prev else 0
+        if record.t != TRACE_CLOSE:
             self._since[trace] = before + 1
             return
-        said = facts(header).get("records")
+        said = record.ext.get("records")
         if said != before:
             self._noted.tampered(place, f"closes its trace with {said} records, {before} are here")
         self._since.pop(trace, None)
@@ -132,10 +131,10 @@ class Pulse:
         self._heard: tuple[str, int] | None = None
         self._stopped = False
 
-    def add(self, place: str, header: dict[str, Any]) -> None:
-        if header.get("actor", {}) != {"kind": "recorder", "handle": ""}:
+    def add(self, place: str, record: Said) -> None:
+        if not record.own:
             return
-        ts = header["ts"]
+        ts = record.ts
         if self._heard is not None and self._every_us and not self._stopped:
             silence = ts - self._heard[1]
             if silence > PATIENCE * self._every_us:
@@ -143,15 +142,15 @@ class Pulse:
                     place,
                     f"nothing was heard of the recorder for {silence / 1e6:.0f} s before this (since {self._heard[0]}); "
                     f"it announced a heartbeat every {self._every_us / 1e6:g} s"
-                    + (", and this record recovers from a crash" if header["t"] == "recovery" else ""),
+                    + (", and this record recovers from a crash" if record.t == "recovery" else ""),
                 )
             elif silence < 0:
                 self._noted.remark(place, f"the recorder's clock went back by {-silence / 1e6:.3f} s")
-        every = facts(header).get("heartbeat_ms", 0)
+        every = record.ext.get("heartbeat_ms", 0)
         self._every_us = every * 1000 if type(every) is int and 0 < every <= 86_400_000 else self._every_us
         # The log's keys are changed while the recorder stands still: that record is the last one, like a stop.
-        changed = header["t"] == "key.event" and "next" in facts(header)
-        self._heard, self._stopped = (place, ts), changed or header["t"] == "recorder.stop"
+        changed = record.t == "key.event" and "next" in record.ext
+        self._heard, self._stopped = (place, ts), changed or record.t == "recorder.stop"
 
 
 class Links:
@@ -170,14 +169,15 @@ class Links:
     def open_calls(self) -> int:
         return self._custody.open_calls
 
-    def add(self, place: str, header: dict[str, Any], raw: bytes) -> None:
+    def add(self, place: str, record: Said) -> None:
         """Take one record, in the log's order."""
-        self._sequences.add(place, header)
-        self._custody.add(place, header, raw)
-        self._pulse.add(place, header)
-        self._handed.add(place, header)
-        self._costs.add(place, header)
-        self._latest = max(self._latest, header["ts"])
+        self._sequences.add(place, record)
+        self._custody.add(place, record)
+        if record.own:
+            self._pulse.add(place, record)
+        self._handed.add(place, record)
+        self._costs.add(place, record)
+        self._latest = max(self._latest, record.ts)
 
     def finish(self) -> None:
         """Tell what only the end shows."""
@@ -190,12 +190,6 @@ class Links:
                 )
 
 
-def facts(header: dict[str, Any]) -> dict[str, Any]:
-    """Return what a note of the recorder says (``ext``); nothing, if that is no object."""
-    ext = header.get("ext")
-    return ext if type(ext) is dict else {}
-
-
-def _named(recovery: dict[str, Any]) -> list[str]:
-    calls = facts(recovery).get("calls", [])
+def _named(recovery: Said) -> list[str]:
+    calls = recovery.ext.get("calls", [])
     return [call for call in calls if type(call) is str] if type(calls) is list else []

@@ -17,6 +17,23 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
+def root_over(hashes: Sequence[bytes]) -> bytes:
+    """Return the root over a row of hashes: of leaves, or of full subtrees of one size with a smaller one at the end.
+
+    Layer by layer: an odd node out moves up as it is, which is what RFC 6962's recursion gives.
+    """
+    if not hashes:
+        return EMPTY_ROOT
+    sha256 = hashlib.sha256
+    row = list(hashes)
+    while len(row) > 1:
+        odd = row[-1:] if len(row) & 1 else []
+        row = [
+            sha256(b"\x01" + left + right).digest() for left, right in zip(row[::2], row[1::2], strict=False)
+        ] + odd
+    return row[0]
+
+
 def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
     """Return whether ``proof`` shows that ``leaf`` (a leaf hash) is number ``index`` of the tree (RFC 9162, 2.1.3.2)."""
     if not 0 <= index < size or not _hashes(leaf, root, *proof):

@@ -11,19 +11,19 @@ class Noted:
         self.remarks: list[Remark] = []
 
     def tampered(self, place: str, what: str) -> None:
-        self._problem(Problem(Verdict.TAMPERED, place, what))
+        self.add(Problem(Verdict.TAMPERED, place, what))
 
     def undecidable(self, place: str, what: str) -> None:
-        self._problem(Problem(Verdict.UNDECIDABLE, place, what))
+        self.add(Problem(Verdict.UNDECIDABLE, place, what))
 
     def stale(self, place: str, what: str) -> None:
-        self._problem(Problem(Verdict.STALE, place, what))
+        self.add(Problem(Verdict.STALE, place, what))
 
     def remark(self, place: str, what: str) -> None:
         if len(self.remarks) < MOST_FINDINGS:
             self.remarks.append(Remark(place, what))
 
-    def _problem(self, problem: Problem) -> None:
+    def add(self, problem: Problem) -> None:
         # The first of each verdict is always kept: it decides.
         if len(self.problems) < MOST_FINDINGS or all(p.verdict is not problem.verdict for p in self.problems):
             self.problems.append(problem)

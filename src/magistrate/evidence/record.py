@@ -64,6 +64,7 @@ MOST_BODIES = 64
 _EID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _PART = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_TEXTS = ("t", "phase", "trace", "wid", "log")
 
 
 def validate(header: Mapping[str, object]) -> None:
@@ -91,7 +92,7 @@ def check_shape(header: Mapping[str, object]) -> None:
         ValueError: a field is missing or of another kind; the message names it.
     """
     get = header.get
-    for name in ("t", "phase", "trace", "wid", "log"):
+    for name in _TEXTS:
         if type(get(name)) is not str:
             raise ValueError(f"`{name}` is no text")
     eid, prev, wseq, ts = get("eid"), get("prev"), get("wseq"), get("ts")
@@ -104,12 +105,14 @@ def check_shape(header: Mapping[str, object]) -> None:
     if type(ts) is not int or not 0 <= ts <= LARGEST_INTEGER:
         raise ValueError("`ts` is no time in microseconds")
     cause, body = get("cause", ()), get("body", ())
-    if not (isinstance(cause, list | tuple) and all(type(one) is str for one in cause)):
+    if cause != () and not (isinstance(cause, list | tuple) and all(type(one) is str for one in cause)):
         raise ValueError("`cause` is no list of ids")
+    if body == ():
+        return
     if not (isinstance(body, list | tuple) and len(body) <= MOST_BODIES):
         raise ValueError(f"`body` is no list of at most {MOST_BODIES}")
     parts = [_part(meta, index) for index, meta in enumerate(body)]
-    if len(set(parts)) < len(parts):
+    if len(parts) > 1 and len(set(parts)) < len(parts):
         raise ValueError("`body` names a part twice")
 
 
@@ -122,6 +125,7 @@ def _part(meta: Any, index: int) -> str:
     if type(length) is not int or not 0 <= length <= LARGEST_BODY:
         raise ValueError(f"`body[{index}].len` is no length")
     for name in ("ct", "cm"):
-        if type(meta.get(name)) is not str or not _HASH.fullmatch(meta[name]):
+        digest = meta.get(name)
+        if type(digest) is not str or not _HASH.fullmatch(digest):
             raise ValueError(f"`body[{index}].{name}` is no SHA-256")
     return part

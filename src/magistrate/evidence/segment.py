@@ -7,9 +7,9 @@ before is emptied in place: the frame says so in its magic, keeps its length, an
 import datetime as dt
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 
@@ -19,6 +19,8 @@ MAGIC, EMPTIED = b"MSEG", b"MSEE"
 _HEAD = struct.Struct("<4sHHII")
 HEAD_BYTES = _HEAD.size
 LARGEST_CIPHERTEXT = (1 << 30) + 1024
+_HEADS = 80
+"""Bytes: the head of a frame with the names that records have."""
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -59,8 +61,8 @@ def folder_of(header: Mapping[str, Any]) -> str:
 
 @lru_cache(maxsize=1024)
 def _folder(tenant: str, retention: str, day: int) -> str:
-    date = dt.date.fromordinal(dt.date(1970, 1, 1).toordinal() + day).isoformat()
-    return f"{_plain(tenant) or 'default'}/{_plain(retention) or 'standard'}/{date}"
+    spelled = dt.date.fromordinal(dt.date(1970, 1, 1).toordinal() + day).isoformat()
+    return f"{_plain(tenant) or 'default'}/{_plain(retention) or 'standard'}/{spelled}"
 
 
 def _plain(name: str) -> str:
@@ -78,20 +80,34 @@ def frames(data: bytes) -> Iterator[Frame]:
         at = end
 
 
-def scan(file: BinaryIO, size: int) -> Iterator[tuple[str, str, int]]:
-    """Yield record id, part and offset of every frame of a segment of ``size`` bytes, passing over the ciphertexts.
+class Spot(NamedTuple):
+    """Where a ciphertext stands: its offset and its length, 0 if it was erased."""
 
-    Names are ASCII in every frame that a record speaks of; others are nobody's. What a crash tore at the end, or what is no frame, ends the iteration.
+    at: int
+    length: int
+
+
+def scan(read: Callable[[int, int], bytes], size: int) -> Iterator[tuple[str, str, Spot]]:
+    """Yield record id, part and place of every ciphertext of a segment of ``size`` bytes, passing over their bytes.
+
+    ``read`` returns so many bytes (first argument) from an offset on (second one), fewer at the end. Names are ASCII in
+    every frame that a record speaks of; others are nobody's. What a crash tore at the end, or what is no frame, ends
+    the iteration.
     """
     at = 0
     while at + _HEAD.size <= size:
-        file.seek(at)
-        magic, first, second, length, _ = _HEAD.unpack(file.read(_HEAD.size))
-        end = at + _HEAD.size + first + second + length
+        head = read(_HEADS, at)
+        if len(head) < _HEAD.size:
+            return
+        magic, first, second, length, _ = _HEAD.unpack_from(head)
+        named = _HEAD.size + first + second
+        end = at + named + length
         if magic not in {MAGIC, EMPTIED} or end > size:
             return
-        names = file.read(first + second).decode("utf-8", "replace")
-        yield names[:first], names[first:], at
+        if named > len(head):
+            head = read(named, at)
+        names = head[_HEAD.size : named].decode("utf-8", "replace")
+        yield names[:first], names[first:], Spot(at + named, 0 if magic == EMPTIED else length)
         at = end
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from magistrate.evidence.canonical import decode
 from magistrate.evidence.checkpoint import parse
-from magistrate.evidence.links import facts
 from magistrate.evidence.malformed import NoteError
 from magistrate.evidence.merkle import leaf_hash, verify_inclusion
 from magistrate.evidence.note import Verifier
+from magistrate.evidence.said import facts
 from magistrate.evidence.tiles import Missing, entry, prove_inclusion
 
 Read = Callable[[str], bytes | None]

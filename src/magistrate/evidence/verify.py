@@ -6,33 +6,26 @@
 7 witnesses and time-stamps: about this tree, by whom we trust
 """
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from magistrate.evidence.absence import Absences
 from magistrate.evidence.attested import Attestations, Attested
-from magistrate.evidence.canonical import decode
 from magistrate.evidence.checkpoint import Checkpoint
 from magistrate.evidence.checkpoint import parse as parse_checkpoint
-from magistrate.evidence.links import Links, facts
-from magistrate.evidence.merkle import EMPTY_ROOT, HASH_BYTES, leaf_hash, node_hash
+from magistrate.evidence.links import Links
+from magistrate.evidence.merkle import root_over
 from magistrate.evidence.note import NoteError, Verifier
 from magistrate.evidence.noted import Noted
 from magistrate.evidence.ports import Readable
-from magistrate.evidence.record import check_shape
+from magistrate.evidence.reading import Bundle, Bundles, Ciphertext, check_tile, read_bundles, split
 from magistrate.evidence.report import MOST_FINDINGS, Problem, Report, Verdict, worst
-from magistrate.evidence.segment import folder_of
 from magistrate.evidence.succession import signer_of
-from magistrate.evidence.tiles import WIDTH, decode_bundle, entries_path, tile_path
+from magistrate.evidence.tiles import WIDTH, tile_path
 
 __all__ = ["MOST_FINDINGS", "Attested", "Problem", "Report", "Verdict", "verify_log"]
 
 NOBODY = Attested()
 """No witness and no authority is asked."""
-
-Ciphertext = Callable[[dict[str, Any], str], bytes | None]
-"""Returns the kept bytes of a record's body, by header and part."""
 
 
 def verify_log(
@@ -42,9 +35,13 @@ def verify_log(
     also: Sequence[str] = (),
     attested: Attested = NOBODY,
     ciphertext: Ciphertext | None = None,
+    bundles: Bundles | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Verify a whole log. ``progress`` is told how many records of how many are done.
+
+    Bodies are verified if ``ciphertext`` is given. ``bundles`` reads the log instead (and bodies, if it was told to): in
+    several processes, say.
 
     Where the key in force follows ``vkey`` by steps that the log shows, it counts as ``vkey`` does. ``also`` are further keys of the log (its ML-DSA-44 one) whose signatures must stand under the checkpoint too.
     """
@@ -64,10 +61,8 @@ def verify_log(
         noted.tampered("checkpoint", f"it is of `{checkpoint.origin}`, the key is of `{verifier.name}`")
         return _report(noted)
     _check_also(note, also, noted)
-    check = _Check(
-        objects, checkpoint, ciphertext, Attestations(objects.get, trusted, attested, noted), noted
-    )
-    check.entries(progress)
+    check = _Check(objects, checkpoint, Attestations(objects.get, trusted, attested, noted), noted)
+    check.entries(bundles or read_bundles(objects, ciphertext), progress)
     check.tiles()
     return check.report()
 
@@ -90,70 +85,49 @@ class _Check:
     """One verification under way."""
 
     def __init__(
-        self,
-        objects: Readable,
-        checkpoint: Checkpoint,
-        ciphertext: Ciphertext | None,
-        attestations: Attestations,
-        noted: Noted,
+        self, objects: Readable, checkpoint: Checkpoint, attestations: Attestations, noted: Noted
     ) -> None:
         self._objects = objects
         self._checkpoint = checkpoint
-        self._ciphertext = ciphertext
         self._attestations = attestations
         self._noted = noted
-        self._hashes: list[bytes] = []
+        self._roots: list[bytes] = []
+        self._read = 0
         self._links = Links(noted)
         self._bodies = 0
         self._absences = Absences()
 
-    def entries(self, progress: Callable[[int, int], None] | None) -> None:
+    def entries(self, bundles: Bundles, progress: Callable[[int, int], None] | None) -> None:
         size = self._checkpoint.size
-        for number in range((size + WIDTH - 1) // WIDTH):
-            width = min(size - number * WIDTH, WIDTH)
-            place = entries_path(number, width)
-            kept = self._get(place, entries_path(number))
-            if kept is None:
+        for bundle in bundles(self._checkpoint.origin, size):
+            if bundle.broken is not None:
+                self._noted.add(bundle.broken)
                 return
-            try:
-                entries = decode_bundle(kept[0])
-            except ValueError as error:
-                self._noted.tampered(place, str(error))
-                return
-            if len(entries) < width or (len(entries) > width and not kept[1]):
-                self._noted.tampered(place, f"holds {len(entries)} of {width} records")
-                return
-            for offset, raw in enumerate(entries[:width]):
-                leaf = leaf_hash(raw)
-                self._hashes.append(leaf)
-                self._record(number * WIDTH + offset, raw, leaf)
+            self._add(bundle)
             if progress is not None:
-                progress(number * WIDTH + width, size)
+                progress(self._read, size)
 
     def tiles(self) -> None:
-        """Derive every tile from the leaves; compare it with the one that is kept, and the last with the root."""
-        if len(self._hashes) != self._checkpoint.size:
+        """Derive the tiles above the lowest from the bundles' roots; compare them with those that are kept, and the last with the root."""
+        if self._read != self._checkpoint.size:
             return
-        level, hashes = 0, self._hashes
+        level, hashes = 1, self._roots[: self._checkpoint.size // WIDTH]
         while hashes:
             for number in range((len(hashes) + WIDTH - 1) // WIDTH):
                 row = hashes[number * WIDTH : (number + 1) * WIDTH]
-                place = tile_path(level, number, len(row))
-                kept = self._get(place, tile_path(level, number))
-                if kept is None:
-                    continue
-                data, whole = kept
-                if (data[: len(row) * HASH_BYTES] if whole else data) != b"".join(row):
-                    self._noted.tampered(place, "is not the hash of what is below it")
-            hashes = [_fold(hashes[i : i + WIDTH]) for i in range(0, len(hashes) // WIDTH * WIDTH, WIDTH)]
+                path, full = tile_path(level, number, len(row)), tile_path(level, number)
+                problem = check_tile(self._objects, path, full, b"".join(row))
+                if problem is not None:
+                    self._noted.add(problem)
+            hashes = [root_over(hashes[i : i + WIDTH]) for i in range(0, len(hashes) // WIDTH * WIDTH, WIDTH)]
             level += 1
-        if _root(self._hashes) != self._checkpoint.root:
+        if root_over(self._roots) != self._checkpoint.root:
             self._noted.tampered("checkpoint", "the records do not lead to the signed root")
 
     def report(self) -> Report:
         for place, what, too_early in self._absences.unexplained():
             (self._noted.tampered if too_early else self._noted.undecidable)(place, what)
-        if len(self._hashes) == self._checkpoint.size:
+        if self._read == self._checkpoint.size:
             self._links.finish()
             self._attestations.finish()
         return _report(
@@ -167,58 +141,23 @@ class _Check:
             pruned=self._absences.pruned,
         )
 
-    def _record(self, index: int, raw: bytes, leaf: bytes) -> None:
-        place, ts, beacon = f"record {index}", 0, None
-        try:
-            header = decode(raw)
-            check_shape(header)
-            ts, beacon = header["ts"], facts(header).get("beacon")
-            if header["log"] != self._checkpoint.origin:
-                self._noted.tampered(place, f"is a record of another log, `{header['log']}`")
-            self._links.add(place, header, raw)
-            self._absences.saw(header)
-            if self._ciphertext is not None:
-                for meta in header.get("body", []):
-                    self._body(place, header, meta)
-        except ValueError as error:
-            self._noted.tampered(place, f"is not a record: {error}")
-        self._attestations.add(place, leaf, ts, beacon)
-
-    def _body(self, place: str, header: dict[str, Any], meta: dict[str, Any]) -> None:
-        assert self._ciphertext is not None
-        kept = self._ciphertext(header, meta["part"])
-        self._bodies += 1
-        if kept is None:
-            self._absences.missing(f"{place}, {meta['part']}", f"body/{folder_of(header)}", header, meta)
-        elif hashlib.sha256(kept).hexdigest() != meta["ct"]:
-            self._noted.tampered(f"{place}, {meta['part']}", "the body is not the recorded one")
-
-    def _get(self, path: str, full: str) -> tuple[bytes, bool] | None:
-        """Return a file, and whether it is the full one that a partial one has since become."""
-        data = self._objects.get(path)
-        if data is not None:
-            return data, False
-        data = self._objects.get(full) if full != path else None
-        if data is not None:
-            return data, True
-        self._noted.undecidable(path, "cannot be read")
-        return None
-
-
-def _fold(hashes: list[bytes]) -> bytes:
-    while len(hashes) > 1:
-        hashes = [node_hash(hashes[i], hashes[i + 1]) for i in range(0, len(hashes), 2)]
-    return hashes[0]
-
-
-def _root(hashes: list[bytes]) -> bytes:
-    """Return the root, layer by layer: an odd node out moves up as it is, which is what RFC 6962's recursion gives."""
-    if not hashes:
-        return EMPTY_ROOT
-    while len(hashes) > 1:
-        pairs = [node_hash(hashes[i], hashes[i + 1]) for i in range(0, len(hashes) - 1, 2)]
-        hashes = pairs + hashes[len(pairs) * 2 :]
-    return hashes[0]
+    def _add(self, bundle: Bundle) -> None:
+        self._roots.append(bundle.root)
+        self._bodies += bundle.bodies
+        for problem in bundle.problems:
+            self._noted.add(problem)
+        for gone in bundle.gone:
+            self._absences.missing(gone.place, gone.folder, gone.kid, gone.until)
+        for leaf, record in zip(split(bundle.leaves), bundle.said, strict=True):
+            place = f"record {self._read}"
+            self._read += 1
+            if record is None:
+                self._attestations.add(place, leaf, 0, None)
+                continue
+            self._links.add(place, record)
+            if record.ext:
+                self._absences.saw(record.t, record.ts, record.ext)
+            self._attestations.add(place, leaf, record.ts, record.ext.get("beacon"))
 
 
 def _report(

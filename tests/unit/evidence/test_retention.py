@@ -89,10 +89,6 @@ def test_a_class_that_is_not_configured_is_refused() -> None:
         Schedule().stamp("forever", NOW)
 
 
-def _body(until: int) -> dict[str, object]:
-    return {"t": "llm.request", "ts": 0, "ret": {"until": until}, "body": [{"part": "p", "kid": "k-1"}]}
-
-
 def _prune(folder: str, bodies: object, ts: int) -> dict[str, object]:
     return {
         "t": "retention.prune",
@@ -108,10 +104,9 @@ def test_pruned_is_told_from_missing_and_from_too_early() -> None:
     def told(missing: int, *orders: dict[str, object]) -> tuple[int, list[bool]]:
         absences = Absences()
         for _ in range(missing):
-            absences.saw(_body(100))
-            absences.missing("record 1, p", "body/t/c/d", _body(100), {"kid": "k-1"})
+            absences.missing("record 1, p", "body/t/c/d", "k-1", 100)
         for order in orders:
-            absences.saw(order)
+            absences.saw(order["t"], order["ts"], order["ext"])
         found = absences.unexplained()
         return absences.pruned, [too_early for _, _, too_early in found]
 

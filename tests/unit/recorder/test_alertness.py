@@ -73,14 +73,11 @@ def test_slow_traffic_and_a_lone_processor_always_sleep(clock: Clock) -> None:
 
 def test_rests_are_in_proportion_to_the_work_and_end_with_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """A slice, then a rest several times as long; when the time for rests is over, work goes on without."""
-    now, rests = [0.0], []
+    now: list[float] = [0.0]
+    rests: list[float] = []
 
-    def sleep(seconds: float) -> None:
-        rests.append(seconds)
-        now[0] += seconds
-
-    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(time, "sleep", sleep)
+    monkeypatch.setattr(time, "thread_time", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", rests.append)
     breath = Breath()
     breath.begin(SLICE_S * REST * 2.5)
     for _ in range(100):

@@ -3,10 +3,10 @@
 import time
 
 SLICE_S = 0.0005
-"""Work so long at a stretch; about what one wait for the disk takes."""
+"""Work so long at a stretch, in processor time of the thread: what waits for the disk holds nobody up."""
 
 REST = 3.0
-"""Rest so many times as long as the stretch before it."""
+"""Rest so many times as long as the stretch before it, by the clock."""
 
 
 class Breath:
@@ -23,14 +23,14 @@ class Breath:
     def begin(self, at_most_s: float) -> None:
         """Begin a batch, whose rests may take ``at_most_s`` seconds together."""
         self._left = at_most_s
-        self._since = time.perf_counter()
+        self._since = time.thread_time()
 
     def rest(self) -> None:
         """Rest, if a slice is over. Cheap enough for every record."""
-        worked = time.perf_counter() - self._since
+        worked = time.thread_time() - self._since
         if worked < SLICE_S or self._left <= 0:
             return
         pause = min(worked * REST, self._left)
         time.sleep(pause)
         self._left -= pause
-        self._since = time.perf_counter()
+        self._since = time.thread_time()

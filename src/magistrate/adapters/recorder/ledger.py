@@ -4,6 +4,7 @@ It knows no socket. `write` and `seal` may run in two threads: one writes, one s
 """
 
 import fcntl
+import gc
 import logging
 import os
 import sqlite3
@@ -44,6 +45,9 @@ RECENT = 32_768
 RESERVE_BYTES = 16 * 1024 * 1024
 """Kept free for the start after a full disk: sealing what was recovered, and the record that says so."""
 
+SEALED_AT_ONCE = 64 * 1024 * 1024
+"""Bytes under one checkpoint: after a crash much may wait, and the sealer must not keep the interpreter for long."""
+
 MOST_NAMED = 500
 """Open calls in one record of recovery; there are as many records as it takes."""
 
@@ -72,7 +76,7 @@ class Settings:
 
 
 class Ledger:
-    """Opened means recovered: every durable record is sealed, and what was found is on record.
+    """Opened means recovered: every durable record is in line for the sealer, and what was found is on record.
 
     Raises:
         ConfigurationError: another recorder is at work here, a key file or the register is missing or damaged, or there
@@ -180,16 +184,19 @@ class Ledger:
             batch, self._unsealed = self._unsealed, []
         if not batch:
             return
-        try:
-            self._sealer.seal(batch)
-        except (OSError, sqlite3.Error):
+        while batch:
+            piece, weight = _piece(batch)
+            try:
+                self._sealer.seal(piece)
+            except (OSError, sqlite3.Error):
+                with self._unsealed_lock:
+                    self._unsealed = batch + self._unsealed
+                raise
+            except Missing as missing:
+                raise WalBroken(f"the tree on disk is damaged: {missing}") from missing
+            batch = batch[len(piece) :]
             with self._unsealed_lock:
-                self._unsealed = batch + self._unsealed
-            raise
-        except Missing as missing:
-            raise WalBroken(f"the tree on disk is damaged: {missing}") from missing
-        with self._unsealed_lock:
-            self._unsealed_bytes -= sum(one.entry.weight for one in batch)
+                self._unsealed_bytes -= weight
         self._wal.remove_sealed(self._sealer.size)
 
     def heartbeat(self) -> Submission:
@@ -336,16 +343,17 @@ class Ledger:
     def _recovered(self, origin: str, *, clean: bool) -> Writer:
         self._sealer.recover()
         first = self._sealer.size
-        entries, torn = self._wal.replay(first)
-        pending = [
-            Kept(entry, leaf_hash(entry.header), Link.of(orjson.loads(entry.header))) for entry in entries
-        ]
+        gc.disable()  # many small objects and no garbage: each collection would walk them all in vain
+        try:
+            entries, torn = self._wal.replay(first)
+            pending = [
+                Kept(entry, leaf_hash(entry.header), Link.of(orjson.loads(entry.header))) for entry in entries
+            ]
+        finally:
+            gc.enable()
         writer = Writer(origin, self._vault, self._wal, first + len(entries), self.schedule)
         dangling = self._remember(writer, pending)
-        # Sealed before anything is acknowledged again: that a record can be read back from the write-ahead log does not
-        # mean that its sync ever succeeded, and a gateway that hands it over again is told that it is durable.
-        self._sealer.seal(pending)
-        self._wal.remove_sealed(self._sealer.size)
+        # Not sealed here: what was read back is durable, like everything that waits for the sealer.
         self._wal.open(writer.next_index)
         notes = []
         if writer.next_index == 0:
@@ -371,10 +379,11 @@ class Ledger:
         for note in notes:
             note.ack = answers.append
         self._traces.begin()
-        self._unsealed = writer.write(notes)
-        self._unsealed_bytes = sum(kept.entry.weight for kept in self._unsealed)
-        if len(self._unsealed) < len(notes):
+        written = writer.write(notes)
+        if len(written) < len(notes):
             raise OSError(0, next(answer.reason for answer in answers if answer.reason))
+        self._unsealed = pending + written
+        self._unsealed_bytes = sum(kept.entry.weight for kept in self._unsealed)
         if self._schedule_changes:
             self._vault.keep_standing("retention", msgspec.json.encode(self.schedule.kept()))
         self._keep_reserve()
@@ -427,6 +436,16 @@ class Ledger:
             self._reserve.unlink()
         finally:
             os.close(descriptor)
+
+
+def _piece(batch: list[Kept]) -> tuple[list[Kept], int]:
+    """Return the first records of ``batch``, some `SEALED_AT_ONCE` bytes, and their weight."""
+    weight = 0
+    for count, kept in enumerate(batch, 1):
+        weight += kept.entry.weight
+        if weight >= SEALED_AT_ONCE:
+            return batch[:count], weight
+    return batch, weight
 
 
 def _follow(writer: Writer, opened: dict[str, None], index: int, header: dict[str, Any], raw: bytes) -> None:

@@ -80,6 +80,10 @@ class WriteAheadLog:
     def replay(self, first: int) -> tuple[list[Entry], int]:
         """Return the records from index ``first`` on, and how many bytes of a torn last group were cut off.
 
+        They are on the device when this returns. That a group can be read does not mean that its sync succeeded: Linux
+        keeps pages readable that it could not write, and syncs them no more. But a group is written only after the one
+        before it was synced, so at most the last one is in doubt; the file that it stands in is written over with itself.
+
         Raises:
             WalBroken: a gap, or damage anywhere but at the very end.
         """
@@ -87,6 +91,7 @@ class WriteAheadLog:
         sealed = {path for path, following in pairwise(files) if int(following.stem) <= first}
         entries: list[Entry] = []
         torn = 0
+        newest: tuple[Path, bytes] | None = None
         for path in files:
             if path in sealed:
                 continue
@@ -102,10 +107,14 @@ class WriteAheadLog:
                         entries.append(entry)
             if _whole_group_after(data, good, index):
                 raise WalBroken(f"{path.name}: damaged in the middle, at byte {good}")
+            if good:
+                newest = path, data[:good]
             if path == files[-1]:
                 torn = _torn(data, good)
                 if torn:
                     self._cut(path, good)
+        if newest is not None:
+            self._write_over(*newest)
         return entries, torn
 
     def open(self, index: int) -> None:
@@ -222,6 +231,14 @@ class WriteAheadLog:
             os.close(descriptor)
             raise
         return descriptor
+
+    def _write_over(self, path: Path, data: bytes) -> None:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            self._disk.write(descriptor, data)
+            self._disk.sync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def _cut(self, path: Path, length: int) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)

@@ -25,9 +25,10 @@ from magistrate.app.cli.moments import moment
 from magistrate.app.custody import open_content, person
 from magistrate.evidence.bundle import Exported, write_bundle
 from magistrate.evidence.checkpoint import parse as parse_checkpoint
-from magistrate.evidence.links import TRACE_CLOSE, facts
+from magistrate.evidence.links import TRACE_CLOSE
 from magistrate.evidence.note import Verifier, open_note
 from magistrate.evidence.proof import Proof
+from magistrate.evidence.said import facts
 from magistrate.evidence.seal import SealBroken
 from magistrate.evidence.tiles import prove_inclusion
 from magistrate.evidence.trust import of_witnesses

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from magistrate.adapters.parallel import cores, read_copy
 from magistrate.adapters.recorder.reader import EvidenceReader, open_evidence
 from magistrate.app.attestation import configured_trust
 from magistrate.app.cli.evidence_monitor import coloured
@@ -51,6 +52,9 @@ def verify(
         typer.Option("--strict", help="Exit 2 also for remarks: silences, calls without an end, clocks."),
     ] = False,
     bodies: Annotated[bool, typer.Option(help="Also check every stored body.")] = True,
+    processes: Annotated[
+        int, typer.Option(min=0, help="So many read at once. 0: one for each core, up to 4.")
+    ] = 0,
     config: ConfigOption = None,
     data: DataOption = None,
     json: JsonOption = False,
@@ -62,7 +66,16 @@ def verify(
     settings = configuration(config, data)
     with closing(open_evidence(settings.data, settings.vault_dir, settings.root_key)) as reader:
         _verify_log(
-            reader, settings, vkey, policy, tsa_ca, max_age=max_age, bodies=bodies, strict=strict, json=json
+            reader,
+            settings,
+            vkey,
+            policy,
+            tsa_ca,
+            max_age=max_age,
+            bodies=bodies,
+            processes=processes,
+            strict=strict,
+            json=json,
         )
 
 
@@ -75,6 +88,7 @@ def _verify_log(
     *,
     max_age: float,
     bodies: bool,
+    processes: int,
     strict: bool,
     json: bool,
 ) -> None:
@@ -97,7 +111,7 @@ def _verify_log(
             key or reader.vkey,
             also=[reader.mldsa_vkey] if reader.mldsa_vkey and key is None else [],
             attested=attested,
-            ciphertext=reader.ciphertext if bodies else None,
+            bundles=read_copy(reader.root, bodies=bodies, processes=processes or cores()),
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     _tell(report, json=json, what="log", key_given=key is not None, strict=strict)

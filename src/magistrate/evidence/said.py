@@ -1,0 +1,74 @@
+"""What others may rely on of one record, taken out of its header: small, so that it can pass between processes."""
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+AHEAD = "bounded-async"
+"""What a record's ``durability`` says when its effect did not wait for it."""
+
+
+class Said(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Who wrote a record, what it follows, its own words if it is a note, and what it counts and costs."""
+
+    eid: str
+    trace: str
+    wid: str
+    wseq: int
+    prev: str
+    cause: list[str]
+    phase: str
+    t: str
+    ts: int
+    own: bool
+    """Whether it is the recorder's."""
+    ext: dict[str, Any]
+    digest: str
+    """SHA-256 of its bytes, hex: what the next one of its trace names."""
+    hand: dict[str, Any] | None
+    """``handed``, ``ahead`` and ``bound`` of a writer some of whose records go ahead of their durability."""
+    prices: dict[str, Any] | None
+    """The prices that it puts in force."""
+    usage: dict[str, Any] | None
+    """Tokens and cost, if it names the prices they were reckoned with."""
+
+
+_OWN = {"kind": "recorder", "handle": ""}
+_NO_FACTS: dict[str, Any] = {}
+
+
+def said(header: dict[str, Any], raw: bytes) -> Said:
+    """Return what a header says; `check_shape` found nothing wrong with it."""
+    prices, usage = header.get("prices"), header.get("usage")
+    return Said(
+        header["eid"],
+        header["trace"],
+        header["wid"],
+        header["wseq"],
+        header["prev"],
+        header.get("cause", []),
+        header["phase"],
+        header["t"],
+        header["ts"],
+        header.get("actor", _NO_FACTS) == _OWN,
+        facts(header),
+        hashlib.sha256(raw).hexdigest(),
+        _hand(header) if "handed" in header else None,
+        prices if type(prices) is dict and header["t"] == "config.change" else None,
+        usage if type(usage) is dict and type(usage.get("prices")) is str else None,
+    )
+
+
+def facts(header: dict[str, Any]) -> dict[str, Any]:
+    """Return what a note of the recorder says (``ext``); nothing, if that is no object."""
+    ext = header.get("ext")
+    return ext if type(ext) is dict else _NO_FACTS
+
+
+def _hand(header: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "handed": header["handed"],
+        "ahead": header.get("durability") == AHEAD,
+        "bound": header.get("bound"),
+    }
