@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, TypeAlias
 
@@ -10,6 +11,7 @@ import uvloop
 
 from magistrate.adapters.serving import Server
 from magistrate.adapters.upstreams.simulator.model import SimulatedAnswer, Simulator
+from magistrate.exchange.errors import UpstreamError
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -63,6 +65,8 @@ async def _pour(answer: SimulatedAnswer, receive: Receive, send: Send) -> None:
                 return
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+    except UpstreamError:
+        return
     finally:
         gone.cancel()
 
@@ -88,4 +92,5 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=9000)
     options = parser.parse_args()
+    logging.getLogger("uvicorn.error").disabled = True  # it would report each answer that was to be cut
     uvloop.run(serve(options.host, options.port))
