@@ -43,6 +43,25 @@ class Echo:
         await send({"type": "http.response.body", "body": body})
 
 
+class Closing(asyncio.Transport):
+    """A transport of uvloop's kind: once it is closed, writing raises."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self.written: list[bytes] = []
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def write(self, data: Any) -> None:
+        if self.closed:
+            raise RuntimeError
+        self.written.append(data)
+
+    def close(self) -> None:
+        self.closed = True
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -160,6 +179,20 @@ async def test_a_client_that_leaves_is_noticed_at_once() -> None:
         writer.close()
         await asyncio.wait_for(echo.left.wait(), 5)
         del reader
+
+
+async def test_what_is_written_as_a_client_leaves_is_dropped_without_a_word() -> None:
+    """The answer has nowhere to go, and that is no failure of the server."""
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    transport = Closing()
+    gathering = serving._Gathering(transport, asyncio.get_running_loop())
+    gathering.write(b"late")
+    transport.closed = True
+    await asyncio.sleep(0.01)
+    gathering.close()
+    assert not complaints
+    assert not transport.written
 
 
 async def test_no_more_connections_than_the_limit_are_held(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -232,7 +232,7 @@ class _Gathering(asyncio.Transport):
 
     def _flush(self) -> None:
         pieces, self._pieces = self._pieces, []
-        if pieces:
+        if pieces and not self._transport.is_closing():
             self._transport.write(b"".join(pieces))
 
 
