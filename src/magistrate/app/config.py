@@ -20,6 +20,7 @@ from magistrate.app.settings import (
     Secret,
     split_address,
 )
+from magistrate.app.stores import check_stores, rooted
 from magistrate.app.yaml_source import Problem, Reader, Rejected
 from magistrate.evidence.retention import FLOORS
 from magistrate.exchange.errors import ConfigurationError
@@ -212,6 +213,7 @@ def _cross_check(config: Config, reader: Reader, base: Path) -> None:
     if config.evidence.durability != "before-effect":
         note("evidence.durability", "`bounded-async` is not supported yet; write `before-effect`")
     _check_retention(config.evidence.retention, note)
+    check_stores(config, note)
     check_trust(config.evidence, base, note)
 
 
@@ -278,6 +280,8 @@ def _rooted(config: Config, base: Path) -> Config:
             timestamp=tuple(
                 msgspec.structs.replace(one, ca=root(one.ca)) for one in config.evidence.timestamp
             ),
+            objects=rooted(config.evidence.objects, root),
+            register=rooted(config.evidence.register, root),
         ),
         detectors=msgspec.structs.replace(
             config.detectors,

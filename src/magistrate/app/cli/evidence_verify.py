@@ -12,10 +12,11 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from magistrate.adapters.recorder.reader import EvidenceReader, open_evidence
+from magistrate.adapters.recorder.reader import EvidenceReader
 from magistrate.app.attestation import configured_trust
 from magistrate.app.cli.evidence_monitor import coloured
 from magistrate.app.cli.located import ConfigOption, DataOption, JsonOption, configuration
+from magistrate.app.places import open_log
 from magistrate.app.settings import Config
 from magistrate.app.verifying import read_authorities, read_policy, status_of, told
 from magistrate.evidence.attested import Attested
@@ -60,7 +61,7 @@ def verify(
     Exit 0 all is as it was, 1 something was changed or left out, 2 cannot tell, 3 it ends longer ago than --max-age.
     """
     settings = configuration(config, data)
-    with closing(open_evidence(settings.data, settings.vault_dir, settings.root_key)) as reader:
+    with closing(open_log(settings)) as reader:
         _verify_log(
             reader, settings, vkey, policy, tsa_ca, max_age=max_age, bodies=bodies, strict=strict, json=json
         )
