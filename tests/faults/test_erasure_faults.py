@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from magistrate.adapters.recorder import vault as vault_module
 from magistrate.adapters.recorder.orders import Outcome, RotateRoot
+from magistrate.adapters.recorder.segments import FileSegments
 from magistrate.adapters.recorder.vault import Erasing, Vault
 from magistrate.evidence.retention import Schedule
 from magistrate.evidence.seal import SealBroken, _body_key, commitment, open_sealed, opens, seal
@@ -197,7 +198,7 @@ def test_an_erasure_cut_short_is_finished_at_the_next_start(
         if step == "keys":
             patched.setattr(Vault, "begin_erasure", die)
         elif step == "bodies":
-            patched.setattr("magistrate.adapters.recorder.custodian.empty", die)
+            patched.setattr(FileSegments, "empty", die)
         else:
             patched.setattr(Vault, "scrub", die)
         with pytest.raises(Died):

@@ -20,6 +20,7 @@ from magistrate.app.settings import (
     Secret,
     split_address,
 )
+from magistrate.app.stores import check_stores, rooted
 from magistrate.app.yaml_source import Problem, Reader, Rejected
 from magistrate.evidence.retention import FLOORS
 from magistrate.exchange.errors import ConfigurationError
@@ -210,6 +211,7 @@ def _cross_check(config: Config, reader: Reader, base: Path) -> None:
     if config.listen == config.control:
         note("control", "must differ from `listen`: the control plane is never in the data path")
     _check_retention(config.evidence.retention, note)
+    check_stores(config, note)
     check_trust(config.evidence, base, note)
 
 
@@ -276,6 +278,8 @@ def _rooted(config: Config, base: Path) -> Config:
             timestamp=tuple(
                 msgspec.structs.replace(one, ca=root(one.ca)) for one in config.evidence.timestamp
             ),
+            objects=rooted(config.evidence.objects, root),
+            register=rooted(config.evidence.register, root),
         ),
         detectors=msgspec.structs.replace(
             config.detectors,

@@ -18,6 +18,7 @@ from magistrate.adapters.telemetry.receiver import Receiver
 from magistrate.app.attestation import vouching_metrics
 from magistrate.app.config import Config, split_address
 from magistrate.app.listening import require_free, serve_until_told
+from magistrate.app.places import store_metrics
 from magistrate.exchange.errors import ConfigurationError
 from magistrate.pipeline.ports import Observation
 
@@ -74,7 +75,9 @@ def sources(config: Config, store: KeyStore, metrics: Metrics, feed: live.Feed) 
 
     return Sources(
         keys=store,
-        metrics=lambda: metrics.render() + vouching_metrics(config.evidence_dir),
+        metrics=lambda: (
+            metrics.render() + vouching_metrics(config.evidence_dir) + store_metrics(config.evidence_dir)
+        ),
         feed=follow,
         status=status,
         now_us=lambda: time.time_ns() // 1000,

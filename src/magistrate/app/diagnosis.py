@@ -12,12 +12,13 @@ from pathlib import Path
 import msgspec
 
 from magistrate.adapters.recorder.attesting import Standings, read_standings
+from magistrate.adapters.recorder.outage import StoreStanding, read_store
 from magistrate.adapters.state.database import StateUnavailable
 from magistrate.adapters.state.keys import KeyStore
 from magistrate.app.catalogue import base_url
 from magistrate.app.durability import weaker
 from magistrate.app.listening import taken
-from magistrate.app.settings import Config
+from magistrate.app.settings import Config, StoreSetting
 from magistrate.exchange.decision import Mode
 
 GIB = 1 << 30
@@ -68,11 +69,24 @@ class World(msgspec.Struct, frozen=True):
     taken: Callable[[str], str | None] = taken
     now_us: Callable[[], int] = lambda: time.time_ns() // 1000
     standings: Callable[[Path], Standings | None] = read_standings
+    store: Callable[[Path], StoreStanding | None] = read_store
 
 
 def diagnose(config: Config, world: World) -> list[Finding]:
     """Return the findings of every check, in the order of the configuration."""
-    checks = (_mode, _providers, _listeners, _files, _keys, _policies, _evidence, _users, _disk, _clock)
+    checks = (
+        _mode,
+        _providers,
+        _listeners,
+        _files,
+        _keys,
+        _policies,
+        _evidence,
+        _stores,
+        _users,
+        _disk,
+        _clock,
+    )
     return [finding for check in checks for finding in check(config, world)]
 
 
@@ -271,6 +285,42 @@ def _durability(config: Config) -> Iterator[Finding]:
             f"records of calls begun within {bounded.ms} ms",
             "write `before-effect` where every call must be on record",
         )
+
+
+def _stores(config: Config, world: World) -> Iterator[Finding]:
+    """Whether the log's stores answer, and what they leave to whoever holds their credentials."""
+    objects, register = config.evidence.objects, config.evidence.register
+    if objects == register == StoreSetting():
+        return
+    standing = world.store(config.evidence_dir)
+    if standing is not None and standing.fails:
+        minutes = (world.now_us() - standing.since_us) // 60_000_000
+        waits = f"{standing.records} records ({standing.bytes >> 20} of 512 MiB) wait"
+        yield Finding(
+            Level.BAD, "store", f"{standing.fails}, for {minutes} min; {waits}, calls go on",
+            "bring it back: when 512 MiB wait, every call is refused",
+        )  # fmt: skip
+    elif standing is not None:
+        yield Finding(Level.OK, "store", "answered when the recorder asked last")
+    for name, store in (("objects", objects), ("register", register)):
+        endpoint = store.s3.endpoint if store.s3 is not None else ""
+        if endpoint.startswith("http://") and not _loopback(endpoint.removeprefix("http://")):
+            yield Finding(Level.BAD, f"store {name}", "is reached without TLS", "use https")
+    if objects.s3 is not None and objects.s3.lock == "none":
+        yield Finding(
+            Level.WEAK, "store objects", "is not locked: who holds its credentials can delete bodies and tiles",
+            "use a bucket with Object Lock and `lock: compliance`",
+        )  # fmt: skip
+    if objects.postgres is not None:
+        yield Finding(
+            Level.NOTE, "store objects", "PostgreSQL locks nothing: who holds its credentials can delete rows",
+            "use S3 with Object Lock where records must be beyond everybody's reach",
+        )  # fmt: skip
+    if objects != StoreSetting() and register == StoreSetting():
+        yield Finding(
+            Level.NOTE, "store register", "is on this machine, and the log is not: who loses it cannot go on",
+            "set `evidence.register`",
+        )  # fmt: skip
 
 
 def _users(config: Config, world: World) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from magistrate.adapters.recorder.ledger import Settings
 from magistrate.adapters.recorder.process import serve
 from magistrate.adapters.telemetry.logs import configure
 from magistrate.app.attestation import recorder_plan
+from magistrate.app.places import places
 from magistrate.app.settings import Config
 from magistrate.exchange.errors import ConfigurationError
 
@@ -26,7 +27,7 @@ def recorder_settings(config: Config) -> Settings:
     """Return where everything of the recorder's stands, and by which schedule and for whom it records.
 
     Raises:
-        ConfigurationError: a writer is no user of this machine.
+        ConfigurationError: a writer is no user of this machine, or a store's secret cannot be read.
     """
     return Settings(
         evidence=config.evidence_dir,
@@ -38,6 +39,8 @@ def recorder_settings(config: Config) -> Settings:
         trace_idle_s=config.evidence.trace_idle_s,
         writers=frozenset(map(_user, config.evidence.writers)),
         plan=recorder_plan(config.evidence),
+        places=places(config),
+        seal_every_s=config.evidence.seal_every_s,
     )
 
 

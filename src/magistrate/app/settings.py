@@ -185,6 +185,53 @@ class BoundSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Between the hand-over of the oldest record that is not durable yet and that of the newest."""
 
 
+Reference = Annotated[
+    str,
+    Meta(
+        pattern=r"^(\$\{[A-Za-z_][A-Za-z0-9_]*\}|file:.+)?$",
+        description="A secret by reference: `${NAME}` or `file:PATH`. Read by who opens the store, and by nobody else.",
+    ),
+]
+Prefix = Annotated[
+    str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*/?)?$", max_length=256)
+]
+
+
+class S3Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A bucket, at Amazon or any server that speaks S3."""
+
+    bucket: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+    prefix: Prefix = ""
+    """What every key begins with; two logs never share one."""
+    endpoint: Annotated[str, Meta(pattern=r"^(https?://[^\s/?#@]+)?$")] = ""
+    """The server's address; empty means Amazon's for the region."""
+    region: Annotated[str, Meta(pattern=r"^[a-z0-9-]{0,40}$")] = "us-east-1"
+    access_key: Reference = ""
+    """Empty, like `secret_key`: what the AWS SDK finds (environment, profile, instance role)."""
+    secret_key: Reference = ""
+    ca: str = ""
+    """PEM file of the authority that the server's certificate is checked with; empty means the system's."""
+    lock: Literal["compliance", "none"] = "compliance"
+    """`compliance`: bodies and full tiles cannot be deleted before their time by anybody (S3 Object Lock). The bucket
+    must have been made with it. Not used for the register."""
+
+
+class PostgresSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A PostgreSQL database."""
+
+    url: Reference
+    """A reference to its address, for example of `postgresql://user:password@host/db?sslmode=verify-full`."""
+    prefix: Prefix = ""
+    """The log's name in the tables; two logs never share one."""
+
+
+class StoreSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One store: `s3` or `postgres`. Neither: the evidence directory."""
+
+    s3: S3Setting | None = None
+    postgres: PostgresSetting | None = None
+
+
 class EvidenceSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the log is kept."""
 
@@ -215,6 +262,12 @@ class EvidenceSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timestamp: tuple[TimestampSetting, ...] = ()
     """Who time-stamps checkpoints."""
     timestamp_every_s: Annotated[float, Meta(ge=10, le=86_400)] = 600.0
+    objects: StoreSetting = StoreSetting()
+    """Where what is published goes: tiles, checkpoints, encrypted bodies. The write-ahead log stays local."""
+    register: StoreSetting = StoreSetting()
+    """Where the newest signed checkpoint is compared and swapped, so that two recorders never sign for one log."""
+    seal_every_s: Annotated[float, Meta(ge=1, le=60)] = 1.0
+    """A checkpoint covers a record at most this long after it is durable; a store far away is asked less often."""
 
 
 LabelName = Annotated[

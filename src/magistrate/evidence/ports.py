@@ -29,3 +29,7 @@ class Register(Protocol):
     def swap(self, old: bytes, new: bytes) -> bool:
         """Put ``new`` in place of ``old``; MUST be atomic and durable. False if ``old`` is not there any more."""
         ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...

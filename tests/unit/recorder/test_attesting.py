@@ -11,6 +11,7 @@ from tests.published import EVERY_MS, SIGNER, Published
 
 from magistrate.adapters.fetch import Answer, Ask, Unreachable
 from magistrate.adapters.recorder.attesting import Attester, Plan, read_standings, tokens
+from magistrate.adapters.recorder.store import PosixObjects
 from magistrate.adapters.witness.book import Book
 from magistrate.adapters.witness.listener import Witness
 from magistrate.evidence.cosignature import ED25519, ML_DSA_44, Cosigner
@@ -229,7 +230,7 @@ def test_a_stamp_is_kept_for_the_cosigned_checkpoint_and_named_in_what_follows(
         attester.cosign()
         world.grow(2)
         assert attester.stamp()
-        ((path, size, token),) = tokens(world.root)
+        ((path, size, token),) = tokens(PosixObjects(world.root))
         assert (path, size) == ("receipts/5.tsr", 5)
         assert world.tsa is not None
         assert world.tsa.accepts(token, world.log.text(5).encode())
@@ -239,7 +240,7 @@ def test_a_stamp_is_kept_for_the_cosigned_checkpoint_and_named_in_what_follows(
         standings = read_standings(world.root)
         assert standings is not None
         assert standings.parties[2].fails == "does not answer within 5 s"
-        assert len(tokens(world.root)) == 1
+        assert len(tokens(PosixObjects(world.root))) == 1
     finally:
         for book in world.books.values():
             book.close()

@@ -166,7 +166,7 @@ def test_wherever_the_disk_goes_away_the_next_start_has_keys_that_verify(tmp_pat
 
 def _abandon(ledger: Ledger) -> None:
     """Let go without a word, as a killed process does."""
-    ledger._sealer.close()
+    ledger._register.close()
     ledger._index.close()
     ledger._vault.close()
     ledger._wal.close()

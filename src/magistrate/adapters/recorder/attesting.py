@@ -17,7 +17,8 @@ import msgspec
 
 from magistrate.adapters.fetch import Ask, Exchange, Unreachable, exchange
 from magistrate.adapters.recorder.disk import Disk
-from magistrate.adapters.recorder.store import PosixObjects
+from magistrate.adapters.recorder.opening import open_storage
+from magistrate.adapters.recorder.storage import Files, Storage
 from magistrate.evidence import timestamp
 from magistrate.evidence.checkpoint import Checkpoint, parse
 from magistrate.evidence.note import NoteError, Verifier
@@ -97,10 +98,11 @@ class Attester:
         stamped: Callable[[bytes], None] = lambda _digest: None,
         send: Exchange = exchange,
         disk: Disk | None = None,
+        storage: Storage | None = None,
     ) -> None:
         self._root = root
         self._disk = disk or Disk()
-        self._objects = PosixObjects(root, self._disk)
+        self._objects = (storage or open_storage(root, None, self._disk)).objects
         self._log = Verifier(vkey)
         self._plan = plan
         self._stamped = stamped
@@ -116,7 +118,10 @@ class Attester:
 
     def start(self) -> None:
         """Publish the policy and begin asking."""
-        self._objects.put(POLICY_FILE, self._trust.encode().encode())
+        try:
+            self._objects.put(POLICY_FILE, self._trust.encode().encode())
+        except OSError as error:
+            log.error("`%s` cannot be published: %s", POLICY_FILE, error.strerror or error)
         self._thread.start()
 
     def stop(self) -> None:
@@ -176,7 +181,7 @@ class Attester:
 
     def _run(self) -> None:
         plan = self._plan
-        while self._newest() is None and not self._stop.wait(FIRST_LOOK_EVERY_S):
+        while not self._begun() and not self._stop.wait(FIRST_LOOK_EVERY_S):
             pass  # a new log has no checkpoint within its first second
         next_cosign = next_stamp = time.monotonic()
         while True:
@@ -194,6 +199,12 @@ class Attester:
                 return
             waits = [next_cosign] * bool(plan.witnesses) + [next_stamp] * bool(plan.authorities)
             self._stop.wait(max(0.05, min(waits) - time.monotonic()))
+
+    def _begun(self) -> bool:
+        try:
+            return self._newest() is not None
+        except OSError:
+            return False  # who seals says that the store is away
 
     def _cosignature(
         self, standing: Standing, url: str, verifier: Verifier, checkpoint: Checkpoint, note: bytes
@@ -248,7 +259,7 @@ class Attester:
         self._objects.put(LATEST, cosigned)
         before = self._kept
         if before.hour == hour and before.size not in {size, before.stamped}:
-            self._disk.remove(self._root / "cosig" / str(before.size))
+            self._objects.remove(f"cosig/{before.size}")
         self._kept = _Kept(size, hour, before.stamped)
         if self._trust.witnessed(cosigned, now_s=int(time.time())).quorum:
             self._standings.quorum_size, self._standings.quorum_at_us = size, time.time_ns() // 1000
@@ -269,7 +280,7 @@ class Attester:
         standing.fails, standing.grave = why, grave
 
     def _tell(self) -> None:
-        self._objects.put(STANDING_FILE, msgspec.json.format(msgspec.json.encode(self._standings)))
+        self._disk.put(self._root / STANDING_FILE, msgspec.json.format(msgspec.json.encode(self._standings)))
 
 
 @dataclass(frozen=False, slots=True)
@@ -289,14 +300,14 @@ def read_standings(root: Path) -> Standings | None:
         return None
 
 
-def tokens(root: Path) -> Sequence[tuple[str, int, bytes]]:
+def tokens(objects: Files) -> Sequence[tuple[str, int, bytes]]:
     """Return path, size and bytes of the time-stamps that are kept, smallest tree first."""
     found = []
-    for path in (root / "receipts").glob("*.tsr"):
-        number = path.name.partition(".")[0]
-        if number.isdigit():
-            found.append((int(number), path))
-    return [(f"receipts/{path.name}", size, path.read_bytes()) for size, path in sorted(found)]
+    for name in objects.children("receipts"):
+        number = name.partition(".")[0]
+        if name.endswith(".tsr") and number.isdigit():
+            found.append((int(number), f"receipts/{name}"))
+    return [(path, size, objects.get(path) or b"") for size, path in sorted(found)]
 
 
 def _size(body: bytes) -> int:

@@ -22,9 +22,10 @@ import msgspec
 from magistrate.adapters.recorder.cold import connect, records_file, traces_file
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.index import Index, formatted
+from magistrate.adapters.recorder.opening import open_storage
 from magistrate.adapters.recorder.row import Range
 from magistrate.adapters.recorder.sealer import fill_index
-from magistrate.adapters.recorder.store import PosixObjects
+from magistrate.adapters.recorder.storage import Storage
 from magistrate.evidence.tiles import WIDTH, Missing
 from magistrate.exchange.errors import ConfigurationError
 
@@ -58,8 +59,11 @@ class Compacted(msgspec.Struct, frozen=True):
 class Compaction:
     """One run over the index of the log in ``root``, beside a recorder or without one."""
 
-    def __init__(self, root: Path, size: int, disk: Disk | None = None) -> None:
+    def __init__(
+        self, root: Path, size: int, disk: Disk | None = None, storage: Storage | None = None
+    ) -> None:
         self._root = root
+        self._storage = storage or open_storage(root, None)
         self._size = size
         self._disk = disk or Disk()
         self._directory = root / "index" / "cold"
@@ -119,7 +123,7 @@ class Compaction:
         try:
             if first:
                 rebuilt.move(Range(0, first, b"", 0, 0, b"", b""))  # they are elsewhere
-            fill_index(rebuilt, PosixObjects(self._root), self._root, first + records)
+            fill_index(rebuilt, self._storage, first + records)
             spread = rebuilt.spread(first, first + records)
             assert spread is not None
             return self._written(rebuilt, first, records, spread)

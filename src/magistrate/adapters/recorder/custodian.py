@@ -29,11 +29,11 @@ from magistrate.adapters.recorder.orders import (
     ReleaseHold,
     RotateRoot,
 )
-from magistrate.adapters.recorder.pruning import SEGMENTS_IN_A_RECORD, Plan, plan, remove
+from magistrate.adapters.recorder.pruning import SEGMENTS_IN_A_RECORD, Plan, plan
 from magistrate.adapters.recorder.retrieval import Records
 from magistrate.adapters.recorder.row import Located
 from magistrate.adapters.recorder.sealer import Sealer
-from magistrate.adapters.recorder.segments import empty
+from magistrate.adapters.recorder.segments import Emptied
 from magistrate.adapters.recorder.vault import Erasing, Subject
 from magistrate.evidence.draft import Body
 from magistrate.evidence.hold import Hold, HoldRefused, Person, State, place
@@ -96,7 +96,7 @@ class Custodian:
                 with self._ledger.resting() as sealer:
                     for one in doomed:
                         sealer.forget_segments(one.name.removeprefix("body/").rpartition("/")[0])
-                    remove(self._ledger.root, doomed, self._ledger.disk)
+                    self._ledger.storage.segments.remove([one.name for one in doomed])
         except REFUSALS as error:
             return Answer(Outcome.UNABLE, f"not carried out: {error}")
         bodies = sum(one.bodies for one in planned.doomed)
@@ -112,8 +112,9 @@ class Custodian:
                 return self._erase(order, uid)
             case Prune():
                 holds = self.in_force()
+                segments = self._ledger.storage.segments
                 return self.prune(
-                    plan(self._ledger.root, self._ledger.schedule.days, holds, _now_us()), holds
+                    plan(self._ledger.root, self._ledger.schedule.days, holds, _now_us(), segments), holds
                 )
             case PlaceHold():
                 return self._place(order, uid)
@@ -196,13 +197,17 @@ class Custodian:
             )
             last = at + KIDS_IN_AN_ORDER >= len(kids)
             vault.begin_erasure(Erasing(ordered[-1], subject, tuple(some), kept, last))
-        bodies, records = 0, []
+        bodies, locked, records = 0, 0, []
         for erasing in vault.unfinished():
             record, emptied = self._finish(erasing)
             records.append(record)
-            bodies += emptied
+            bodies += emptied.bodies
+            locked += emptied.locked
         self._deferred.drop(subject.handle)
         says = f"erased `{subject.handle}`: {len(kids)} keys destroyed, {bodies} bodies overwritten, record {records[-1]}"
+        if locked:
+            says += f"; the store keeps the ciphertext of {locked} bodies locked until its retention ends, without any key"
+            facts["locked"] = locked
         if kept:
             says += f"; {sum(kept.values())} keys of {', '.join(sorted(kept))} are kept, because the law binds more than the request"
         facts |= {"record": records[-1], "keys": len(kids), "bodies": bodies, "kept": kept}
@@ -219,20 +224,21 @@ class Custodian:
             finally:
                 index.close()
 
-    def _finish(self, erasing: Erasing) -> tuple[str, int]:
+    def _finish(self, erasing: Erasing) -> tuple[str, Emptied]:
         """Clear what the destroyed keys leave behind, and record that it is done."""
         vault = self._ledger.vault
         with self._ledger.resting() as sealer:
-            emptied = empty(self._ledger.root, self._ledger.disk, self._under(erasing, sealer))
+            emptied = self._ledger.storage.segments.empty(self._under(erasing, sealer))
             self._ledger.shed()
         if not vault.scrub():
             raise EvidenceUnavailable(
                 "the keys are destroyed, but another program reads the vault, so its old pages stay until it ends; "
                 "the recorder finishes by itself at its next start or the next erasure"
             )
+        facts = {"keys": len(erasing.kids), "bodies": emptied.bodies, "kept": erasing.kept}
         record = self._ledger.record(
             "erasure",
-            {"keys": len(erasing.kids), "bodies": emptied, "kept": erasing.kept},
+            facts | ({"locked": emptied.locked} if emptied.locked else {}),
             phase="outcome",
             tenant=erasing.subject.tenant,
             subj=erasing.subject.handle,

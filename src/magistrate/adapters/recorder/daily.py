@@ -76,7 +76,11 @@ class DailyPrune:
             return
         try:
             self._planned = plan(
-                self._ledger.root, self._ledger.schedule.days, self._holds, time.time_ns() // 1000
+                self._ledger.root,
+                self._ledger.schedule.days,
+                self._holds,
+                time.time_ns() // 1000,
+                self._ledger.storage.segments,
             )
         except (OSError, sqlite3.Error, ConfigurationError) as error:
             self._failed = f"not carried out: {error}"

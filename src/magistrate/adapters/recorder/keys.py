@@ -18,7 +18,7 @@ import orjson
 
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.rootkey import secret_file
-from magistrate.adapters.recorder.store import PosixObjects
+from magistrate.adapters.recorder.storage import Files, Storage
 from magistrate.evidence.checkpoint import parse
 from magistrate.evidence.cosignature import ML_DSA_44, Cosigner
 from magistrate.evidence.note import NoteError, Signer, Verifier, open_note
@@ -87,24 +87,38 @@ def next_keys(vault: Path, origin: str, disk: Disk) -> Keys:
     )
 
 
-def next_step(root: Path) -> str:
+def fetch_published(root: Path, storage: Storage, disk: Disk) -> None:
+    """Take the published keys of a log that is elsewhere, on a machine that has not kept it before. Raises OSError."""
+    for name in (VKEY, MLDSA_VKEY) if storage.remote else ():
+        if not (root / name).exists() and (vkey := storage.objects.get(name)):
+            disk.put(root / name, vkey, mode=0o644)
+
+
+def publish(root: Path, storage: Storage) -> None:
+    """Let the keys in force stand beside a log that is elsewhere. Raises OSError."""
+    for name in (VKEY, MLDSA_VKEY) if storage.remote else ():
+        vkey = (root / name).read_bytes()
+        if storage.objects.get(name) != vkey:
+            storage.objects.put(name, vkey)
+
+
+def next_step(objects: Files) -> str:
     """Return where the next step is to be kept."""
     number = 1
-    while (root / step_path(number)).exists():
+    while objects.get(step_path(number)) is not None:
         number += 1
     return step_path(number)
 
 
-def finish_rotation(root: Path, vault: Path, disk: Disk) -> None:
+def finish_rotation(root: Path, vault: Path, disk: Disk, objects: Files) -> None:
     """Put the keys in force that the newest step names, as far as a crash kept them from it.
 
     Raises:
         ConfigurationError: a seed is missing: neither the old nor the new key is the one that was named.
     """
-    number = int(next_step(root).rpartition("/")[2]) - 1
+    number = int(next_step(objects).rpartition("/")[2]) - 1
     if not number:
         return
-    objects = PosixObjects(root)
     size = parse(open_note(objects.get(step_path(number)) or b"")[0]).size
     event = orjson.loads(entry(objects.get, size - 1, size))
     for (key, published), vkey in zip(_PAIRS, named_keys(event), strict=True):

@@ -24,8 +24,18 @@ from magistrate.adapters.recorder.attesting import Plan
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.frames import Ack
 from magistrate.adapters.recorder.index import open_index
-from magistrate.adapters.recorder.keys import Keys, finish_rotation, keys_in_force, next_keys, next_step
+from magistrate.adapters.recorder.keys import (
+    Keys,
+    fetch_published,
+    finish_rotation,
+    keys_in_force,
+    next_keys,
+    next_step,
+    publish,
+)
+from magistrate.adapters.recorder.opening import open_register, open_storage
 from magistrate.adapters.recorder.sealer import CHECKPOINT, Sealer
+from magistrate.adapters.recorder.storage import Altered, Places, Storage, StoreUnavailable
 from magistrate.adapters.recorder.traces import CLOSE, Link, OpenTraces
 from magistrate.adapters.recorder.vault import Vault
 from magistrate.adapters.recorder.wal import Entry, WalBroken, WriteAheadLog
@@ -73,19 +83,26 @@ class Settings:
     writers: frozenset[int] = frozenset()
     plan: Plan = field(default_factory=Plan)
     """Who is asked to vouch for the log."""
+    places: Places = field(default_factory=Places)
+    """Where published files and the newest checkpoint are kept, if not in ``evidence``."""
+    seal_every_s: float = 1.0
 
 
 class Ledger:
     """Opened means recovered: every durable record is in line for the sealer, and what was found is on record.
 
     Raises:
-        ConfigurationError: another recorder is at work here, a key file or the register is missing or damaged, or there
-            is no room to recover.
+        ConfigurationError: another recorder is at work here, a key file or the register is missing or damaged, there
+            is no room to recover, or a remote store does not answer or will not do.
         WalBroken: the disk does not hold what was signed or acknowledged.
     """
 
     def __init__(
-        self, settings: Settings, disk: Disk | None = None, register: Register | None = None
+        self,
+        settings: Settings,
+        disk: Disk | None = None,
+        register: Register | None = None,
+        storage: Storage | None = None,
     ) -> None:
         self._root = settings.evidence
         self._disk = disk or Disk()
@@ -110,13 +127,23 @@ class Ledger:
                 _schedule_kept(self._vault)
             )
             self._keys_dir = settings.vault
-            finish_rotation(self._root, settings.vault, self._disk)
+            places, days = settings.places, self.schedule.days
+            self.storage = storage or open_storage(self._root, places.objects, self._disk, days)
+            self._register = register or open_register(self._root, places.register)
+            fetch_published(self._root, self.storage, self._disk)
+            finish_rotation(self._root, settings.vault, self._disk, self.storage.objects)
             keys = keys_in_force(self._root, settings.vault, settings.origin, self._disk)
             self.vkey = keys.signer.vkey
             self._index = open_index(self._root / "index" / "records.db")
-            self._sealer = Sealer(self._root, keys, self._index, self._disk, register)
+            self._sealer = Sealer(self._root, keys, self._index, self._disk, self._register, self.storage)
             self._wal = WriteAheadLog(self._root / "wal", self._disk)
             self._writer = self._recover(keys.signer.name)
+            publish(self._root, self.storage)
+        except StoreUnavailable as error:
+            os.close(self._lock)
+            raise ConfigurationError(
+                f"cannot begin without its store: {error}", str(settings.places.objects or self._root)
+            ) from error
         except BaseException:
             os.close(self._lock)
             raise
@@ -138,6 +165,11 @@ class Ledger:
     def vault(self) -> Vault:
         """The vault, for the thread that writes."""
         return self._vault
+
+    @property
+    def unsealed_records(self) -> int:
+        """How many durable records are not sealed yet."""
+        return len(self._unsealed)
 
     @property
     def unsealed_bytes(self) -> int:
@@ -194,6 +226,8 @@ class Ledger:
                 raise
             except Missing as missing:
                 raise WalBroken(f"the tree on disk is damaged: {missing}") from missing
+            except Altered as altered:
+                raise WalBroken(str(altered)) from altered
             batch = batch[len(piece) :]
             with self._unsealed_lock:
                 self._unsealed_bytes -= weight
@@ -302,10 +336,10 @@ class Ledger:
             raise OSError(0, answers[0].reason)
         self._sealer.countersign_with(keys)
         self.seal()
-        step = self._root / next_step(self._root)
-        self._disk.make_directories(step.parent)
-        self._disk.put(step, self._sealer.published(CHECKPOINT))
-        finish_rotation(self._root, self._keys_dir, self._disk)
+        objects = self.storage.objects
+        objects.put(next_step(objects), self._sealer.published(CHECKPOINT))
+        finish_rotation(self._root, self._keys_dir, self._disk, objects)
+        publish(self._root, self.storage)
         return keys
 
     def close(self, *, clean: bool) -> None:
@@ -313,7 +347,8 @@ class Ledger:
         if clean:
             self._disk.put(self._clean_stop, b"")
         self._wal.close()
-        self._sealer.close()
+        self._register.close()
+        self.storage.objects.close()
         self._index.close()
         self._vault.close()
         os.close(self._lock)
@@ -326,6 +361,10 @@ class Ledger:
         self._disk.sync_directory(self._root)
         try:
             return self._recovered(origin, clean=clean)
+        except StoreUnavailable:
+            raise  # room on the disk would not bring it back
+        except Altered as altered:
+            raise WalBroken(str(altered)) from altered
         except (OSError, sqlite3.Error) as error:
             if not self._reserve.exists():
                 raise ConfigurationError(

@@ -21,13 +21,12 @@ from magistrate.adapters.recorder.daily import DailyPrune
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.ledger import Ledger, Settings
 from magistrate.adapters.recorder.orders import Prune
+from magistrate.adapters.recorder.outage import Outage
+from magistrate.adapters.recorder.storage import StoreUnavailable
 from magistrate.adapters.recorder.wal import WalBroken
 from magistrate.adapters.recorder.writer import Submission
 
 __all__ = ["Recorder", "Settings", "serve"]
-
-SEAL_EVERY_S = 1.0
-"""A checkpoint covers a record at most this long after it is durable, plus the time sealing takes."""
 
 SWITCH_S = 0.0001
 """How long the sealer may keep the interpreter from the loop that acknowledges."""
@@ -55,6 +54,8 @@ class Recorder:
         self._custodian = Custodian(ledger)
         self._pruning = DailyPrune(ledger, self._custodian)
         self._next_repeat = 0.0
+        places = settings.places
+        self._outage = Outage(settings.evidence, ledger.disk) if places.objects or places.register else None
         self._wake = threading.Event()
         self._stopping = False
         self._fatal: str | None = None
@@ -73,6 +74,8 @@ class Recorder:
         except REFUSALS as error:
             log.error("an erasure waits to be finished: %s", error)
         listener = self._listen()
+        if self._outage is not None:
+            self._outage.begin()
         sealing = threading.Thread(target=self._seal_loop, name="sealer")
         sealing.start()
         attester = self._attester()
@@ -131,7 +134,13 @@ class Recorder:
         def stamped(digest: bytes) -> None:
             self._ledger.beacon = digest
 
-        attester = Attester(self._settings.evidence, self._ledger.vkey, self._settings.plan, stamped=stamped)
+        attester = Attester(
+            self._settings.evidence,
+            self._ledger.vkey,
+            self._settings.plan,
+            stamped=stamped,
+            storage=self._ledger.storage,
+        )
         attester.start()
         return attester
 
@@ -235,7 +244,7 @@ class Recorder:
             while not self._stopping and self._fatal is None:
                 started = time.monotonic()
                 self._seal_once()
-                self._wake.wait(max(0.0, SEAL_EVERY_S - (time.monotonic() - started)))
+                self._wake.wait(max(0.0, self._settings.seal_every_s - (time.monotonic() - started)))
                 self._wake.clear()
             finished = True
         finally:
@@ -246,8 +255,13 @@ class Recorder:
     def _seal_once(self) -> None:
         try:
             self._ledger.seal()
+            if self._outage is not None:
+                self._outage.answers()
         except WalBroken as error:
             self._fatal = str(error)
+        except StoreUnavailable as error:
+            if self._outage is not None:
+                self._outage.fails(str(error), self._ledger.unsealed_records, self._ledger.unsealed_bytes)
         except OSError as error:
             if error.errno in NO_ROOM:
                 log.error("sealing waits: %s", error.strerror)

@@ -10,12 +10,11 @@ import msgspec
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.holds import Held
 from magistrate.adapters.recorder.retrieval import Records
-from magistrate.adapters.recorder.segments import locate_in
+from magistrate.adapters.recorder.segments import FileSegments, Segments
 from magistrate.evidence.retention import ended
 
 EPOCH = dt.date(1970, 1, 1).toordinal()
 SEGMENTS_IN_A_RECORD = 200
-_PIECE = 1 << 20
 
 
 class Doomed(msgspec.Struct, frozen=True):
@@ -34,59 +33,51 @@ class Plan(msgspec.Struct, frozen=True):
     held: dict[str, list[str]]
 
 
-def plan(root: Path, days: Mapping[str, int], holds: Sequence[Held], now_us: int) -> Plan:
+def plan(
+    root: Path, days: Mapping[str, int], holds: Sequence[Held], now_us: int, segments: Segments | None = None
+) -> Plan:
     """Return what may go. Reads every expired segment once, so it takes its time; it changes nothing.
+
+    ``segments``: where the bodies are, if not in ``root`` like the indexes.
 
     Raises:
         OSError, sqlite3.Error, ConfigurationError: a segment or an index cannot be read; then nothing may go.
     """
     doomed, held = [], {}
+    segments = segments or FileSegments(root, Disk())
     index = Records(root)
     try:
-        for path in expired(root, days, now_us):
-            name = str(path.relative_to(root))
-            against = _covering(root, name, holds, index)
+        for name in expired(segments, days, now_us):
+            against = _covering(segments, name, holds, index)
             if against:
                 held[name] = against
             else:
-                doomed.append(_doomed(root, name))
+                doomed.append(_doomed(segments, name))
     finally:
         index.close()
     return Plan(tuple(doomed), held)
 
 
-def remove(root: Path, doomed: Sequence[Doomed], disk: Disk) -> None:
-    """Remove segments and the folders that are empty then. Raises OSError."""
-    folders = {(root / one.name).parent for one in doomed}
-    for one in doomed:
-        disk.remove(root / one.name)
-    for folder in folders:
-        if any(folder.iterdir()):
-            disk.sync_directory(folder)
-        else:
-            folder.rmdir()
-            disk.sync_directory(folder.parent)
-
-
-def expired(root: Path, days: Mapping[str, int], now_us: int) -> Iterator[Path]:
+def expired(segments: Segments, days: Mapping[str, int], now_us: int) -> Iterator[str]:
     """Yield the segments of whole days whose retention has ended; one of an unknown class never has."""
-    for folder in sorted(root.glob("body/*/*/*")):
-        kept_days = days.get(folder.parent.name)
+    for folder in segments.folders():
+        _, retention, date = folder.split("/")
+        kept_days = days.get(retention)
         try:
-            day = dt.date.fromisoformat(folder.name).toordinal() - EPOCH
+            day = dt.date.fromisoformat(date).toordinal() - EPOCH
         except ValueError:
             continue
         if kept_days is not None and ended(day, kept_days, now_us):
-            yield from sorted(folder.glob("*.seg"), key=lambda path: int(path.stem))
+            yield from segments.names(folder)
 
 
-def _covering(root: Path, name: str, holds: Sequence[Held], index: Records) -> list[str]:
+def _covering(segments: Segments, name: str, holds: Sequence[Held], index: Records) -> list[str]:
     tenant = name.split("/")[1]
     asked = [held for held in holds if held.may_cover_tenant(tenant)]
     if not asked:
         return []
     found: dict[str, None] = {}
-    for eid, _ in locate_in(root, name):
+    for eid, _ in segments.locate(name):
         row = index.exact(eid)
         # What the index does not know cannot be shown to be free of a hold.
         found.update((held.id, None) for held in asked if row is None or held.covers(row))
@@ -95,10 +86,10 @@ def _covering(root: Path, name: str, holds: Sequence[Held], index: Records) -> l
     return list(found)
 
 
-def _doomed(root: Path, name: str) -> Doomed:
-    digest = hashlib.sha256()
-    with (root / name).open("rb") as file:
-        while piece := file.read(_PIECE):
-            digest.update(piece)
-    bodies = len({(eid, place.part) for eid, place in locate_in(root, name)})
-    return Doomed(name, digest.hexdigest(), (root / name).stat().st_size, bodies)
+def _doomed(segments: Segments, name: str) -> Doomed:
+    digest, size = hashlib.sha256(), 0
+    for piece in segments.pieces(name):
+        digest.update(piece)
+        size += len(piece)
+    bodies = len({(eid, place.part) for eid, place in segments.locate(name)})
+    return Doomed(name, digest.hexdigest(), size, bodies)

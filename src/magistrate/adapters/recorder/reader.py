@@ -1,23 +1,23 @@
 """What the command line opens: the published log, the index for speed, the vault for content."""
 
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 import orjson
 
 from magistrate.adapters.recorder.attesting import LATEST, tokens
 from magistrate.adapters.recorder.keys import MLDSA_VKEY
+from magistrate.adapters.recorder.opening import open_storage
 from magistrate.adapters.recorder.retrieval import Records
 from magistrate.adapters.recorder.row import Row, SearchQuery
 from magistrate.adapters.recorder.sealer import CHECKPOINT
-from magistrate.adapters.recorder.store import PosixObjects
+from magistrate.adapters.recorder.storage import Place, Storage
 from magistrate.adapters.recorder.vault import Vault
 from magistrate.evidence.attested import Token
 from magistrate.evidence.checkpoint import parse
 from magistrate.evidence.note import NoteError, Verifier
 from magistrate.evidence.seal import open_sealed
-from magistrate.evidence.segment import read_frame
 from magistrate.evidence.tiles import entry
 from magistrate.exchange.errors import ConfigurationError
 
@@ -30,9 +30,12 @@ class EvidenceReader:
     Records of the last second are not sealed yet; they are found after the next checkpoint.
     """
 
-    def __init__(self, root: Path, vault: Path, root_key: Path | None = None) -> None:
+    def __init__(
+        self, root: Path, vault: Path, root_key: Path | None = None, storage: Storage | None = None
+    ) -> None:
         self.root = root
-        self.objects = PosixObjects(root)
+        self.storage = storage or open_storage(root, None)
+        self.objects = self.storage.objects
         self.vkey = (root / "log.vkey").read_text(encoding="ascii").strip()
         self.log = Verifier(self.vkey).name
         mldsa = root / MLDSA_VKEY
@@ -41,7 +44,6 @@ class EvidenceReader:
         self._vault_path = vault
         self._root_key = root_key
         self._vault: Vault | None = None
-        self._open: tuple[str, BinaryIO] | None = None
         self._index = Records(root)
 
     def checkpoint(self) -> bytes:
@@ -60,7 +62,7 @@ class EvidenceReader:
 
     def tokens(self) -> list[Token]:
         """Return the time-stamps that are kept, smallest tree first."""
-        return [Token(path, size, data) for path, size, data in tokens(self.root)]
+        return [Token(path, size, data) for path, size, data in tokens(self.objects)]
 
     def best_checkpoint(self, above: int) -> tuple[bytes, list[bytes]]:
         """Return the checkpoint to prove record ``above`` with, and its time-stamps.
@@ -110,25 +112,10 @@ class EvidenceReader:
     def ciphertext(self, header: dict[str, Any], part: str) -> bytes | None:
         """Return a body as it is kept, or None: its segment is gone."""
         place = self._index.place(str(header["eid"]), part)
-        if place is None:
-            return None
-        try:
-            file = self._segment(place.segment)
-            file.seek(place.at)
-            frame = read_frame(file)
-        except (OSError, ValueError):
+        frame = self.storage.segments.frame(place) if place is not None else None
+        if frame is None:
             return None
         return frame.ciphertext or None if (frame.eid, frame.part) == (header["eid"], part) else None
-
-    def _segment(self, name: str) -> BinaryIO:
-        """Return the segment, open. Records lie in the order they were written, so the last one serves most reads."""
-        if self._open is None or self._open[0] != name:
-            if self._open is not None:
-                # Also when the next one is not there: a closed file would hide all that is in it.
-                self._open[1].close()
-                self._open = None
-            self._open = (name, (self.root / name).open("rb"))
-        return self._open[1]
 
     def bodies(self, header: dict[str, Any]) -> dict[str, bytes]:
         """Return the decrypted bodies that can still be opened, by part."""
@@ -164,8 +151,8 @@ class EvidenceReader:
 
     def close(self) -> None:
         self._index.close()
-        if self._open is not None:
-            self._open[1].close()
+        self.storage.segments.close()
+        self.objects.close()
         if self._vault is not None:
             self._vault.close()
 
@@ -179,8 +166,10 @@ class EvidenceReader:
         return self._vault
 
 
-def open_evidence(data: Path, vault: Path | None = None, root_key: Path | None = None) -> EvidenceReader:
-    """Return a reader of the evidence under ``data``.
+def open_evidence(
+    data: Path, vault: Path | None = None, root_key: Path | None = None, place: Place | None = None
+) -> EvidenceReader:
+    """Return a reader of the evidence under ``data``; ``place`` is where its published files are, if elsewhere.
 
     Raises:
         ConfigurationError: there is none.
@@ -190,4 +179,4 @@ def open_evidence(data: Path, vault: Path | None = None, root_key: Path | None =
         raise ConfigurationError(
             "no evidence here yet; `magistrate serve` begins a log, `--data` names another place", str(root)
         )
-    return EvidenceReader(root, vault or data / "vault", root_key)
+    return EvidenceReader(root, vault or data / "vault", root_key, open_storage(root, place))

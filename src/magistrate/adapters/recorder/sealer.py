@@ -6,11 +6,13 @@
 A crash before 3 leaves the register as it was: the records are still in the write-ahead log and are sealed again, to
 the same tree; bodies written by 1 stand twice, the same bytes. A crash after 3 is finished at the next start by 4 and
 5, from the staging file, before anything else. Only then may the write-ahead log lose what was sealed. An error between
-3 and 5 is like a crash there: nothing new is staged before what is signed has been applied.
+3 and 5 is like a crash there: nothing new is staged before what is signed has been applied. A swap of which nobody knows
+whether it happened is asked for again, the same bytes: should the first one still arrive, it changes nothing.
+
+The staging stands where the published files stand. In a remote store it makes the log outlive the machine that seals it.
 """
 
 import logging
-import shutil
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,14 +27,14 @@ from magistrate.adapters.recorder.breath import Breath
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.index import Index
 from magistrate.adapters.recorder.keys import Keys
+from magistrate.adapters.recorder.recent import Recent
 from magistrate.adapters.recorder.row import Located
-from magistrate.adapters.recorder.segments import SegmentWriter, locate
-from magistrate.adapters.recorder.store import PosixObjects, SqliteRegister
+from magistrate.adapters.recorder.storage import Storage, StoreUnavailable
 from magistrate.adapters.recorder.wal import WalBroken
 from magistrate.adapters.recorder.writer import Kept
 from magistrate.evidence.checkpoint import Checkpoint, parse
 from magistrate.evidence.note import NoteError, Verifier
-from magistrate.evidence.ports import Objects, Register
+from magistrate.evidence.ports import Objects, Readable, Register
 from magistrate.evidence.segment import folder_of
 from magistrate.evidence.tiles import (
     WIDTH,
@@ -44,7 +46,7 @@ from magistrate.evidence.tiles import (
 )
 from magistrate.exchange.errors import ConfigurationError
 
-CHECKPOINT = "checkpoint"
+CHECKPOINT, STAGING, BEFORE = "checkpoint", "staging", "staging-before"
 RESTS_AT_MOST_S = 0.4
 """A checkpoint covers a record within 1.5 s: a second until sealing begins, and this much more at most for rests."""
 
@@ -52,6 +54,8 @@ ROLLED_BACK = (
     "it was rolled back or changed, and going on would fork the log. Restore the newest copy of the evidence "
     "directory, or begin a new log elsewhere"
 )
+
+TWO_RECORDERS = "another recorder signed for this log; two of them must never run on one directory"
 
 log = logging.getLogger("magistrate.recorder")
 
@@ -68,24 +72,21 @@ class Sealer:
     """Owns what is signed. Not thread-safe: one caller at a time."""
 
     def __init__(
-        self,
-        root: Path,
-        keys: Keys,
-        index: Index,
-        disk: Disk,
-        register: Register | None = None,
+        self, root: Path, keys: Keys, index: Index, disk: Disk, register: Register, storage: Storage
     ) -> None:
         self._root = root
         self._signer, self._cosigner = keys.signer, keys.cosigner
         self._following: Keys | None = None
         self._index = index
         self._disk = disk
-        self._objects = PosixObjects(root, disk)
-        self._register: Register = register or SqliteRegister(root / "lock.db")
-        self._segments = SegmentWriter(root, disk)
+        self._storage = storage
+        self._objects = storage.objects
+        # What was put last need not be asked for again in a store that is far away.
+        self._edge: Readable = Recent(storage.objects) if storage.remote else storage.objects
+        self._register = register
         self._breath = Breath()
-        self._staging = root / "staging"
-        self._note = self._register.read()
+        self._note = b""
+        self._unsettled: Staged | None = None
         self._unapplied: Staged | None = None
         self.size = 0
 
@@ -95,19 +96,20 @@ class Sealer:
         Raises:
             WalBroken: it does not: register and disk tell of different trees. Going on would fork the log.
             ConfigurationError: the log was signed by another key.
-            OSError: no room to finish.
+            OSError: no room to finish, or the store does not answer.
         """
+        self._note = self._register.read()
         signed, published = self._signed(self._note), self._signed(self._objects.get(CHECKPOINT) or b"")
         if signed is None:
-            if published is not None or (self._root / "tile").exists():
+            if published is not None or self._objects.children("tile"):
                 raise WalBroken(f"the register of checkpoints is empty but the log is not: {ROLLED_BACK}")
-            self._disk.remove(self._staging)
+            self._finish_staged(0)
             return
         if published is not None and published.size > signed.size:
             raise WalBroken(
                 f"a checkpoint of {published.size} records was published, the register knows {signed.size}: {ROLLED_BACK}"
             )
-        self._finish_staged()
+        self._finish_staged(signed.size)
         try:
             root = root_of(self._objects.get, signed.size)
         except Missing as missing:
@@ -131,6 +133,7 @@ class Sealer:
             OSError, sqlite3.Error: the disk refused. Either nothing was signed and the records stay in the write-ahead
                 log, or what was signed is staged; the same batch, or a longer one, may be sealed again.
         """
+        self._settle()
         if self._unapplied is not None:
             self._apply(self._unapplied)
             batch = [kept for kept in batch if kept.entry.index >= self.size]
@@ -138,20 +141,19 @@ class Sealer:
             return
         assert batch[0].entry.index == self.size
         self._breath.begin(RESTS_AT_MOST_S)
-        located = self._segments.write(batch, self._breath.rest)  # 1
-        growth = grow(self._objects.get, self.size, [k.entry.header for k in batch], [k.leaf for k in batch])
+        located = self._storage.segments.write(batch, self._breath.rest)  # 1
+        growth = grow(self._edge.get, self.size, [k.entry.header for k in batch], [k.leaf for k in batch])
         note = self._sign(Checkpoint(self._signer.name, growth.size, growth.root).text())
         staged = Staged(growth.size, note, growth.files)
-        self._disk.put(self._staging, msgspec.msgpack.encode(staged))  # 2
-        self._swap(note)  # 3
-        self._unapplied = staged
+        self._stage(staged)  # 2
+        self._swap(staged)  # 3
         self._apply(staged)  # 4, 5
         self._add_to_index(batch, located)  # 6
-        self._disk.remove(self._staging)  # 7
+        self._discard()  # 7
 
     def forget_segments(self, folder: str) -> None:
-        """Write no further into the segments of ``folder``; see `SegmentWriter.forget`."""
-        self._segments.forget(folder)
+        """Write no further into the segments of ``folder``; see `Segments.forget`."""
+        self._storage.segments.forget(folder)
 
     def catch_up(self) -> None:
         """Bring the index up to what is sealed. Raises sqlite3.Error."""
@@ -179,10 +181,6 @@ class Sealer:
                 list(read_headers(self._objects, number * WIDTH, min((number + 1) * WIDTH, self.size)))
             )
 
-    def close(self) -> None:
-        if isinstance(self._register, SqliteRegister):
-            self._register.close()
-
     def countersign_with(self, keys: Keys) -> None:
         """Let ``keys``, which follow those in force, sign beside them."""
         self._following = keys
@@ -203,42 +201,89 @@ class Sealer:
             note += self._following.cosigner.line(text, now)
         return note
 
-    def _swap(self, note: bytes) -> None:
+    def _swap(self, staged: Staged) -> None:
+        self._unsettled = staged
+        self._settle()
+
+    def _settle(self) -> None:
+        """Swap what was staged last, unless that is done. Raises what the register raises."""
+        staged = self._unsettled
+        if staged is None:
+            return
         try:
-            swapped = self._register.swap(self._note, note)
-        except sqlite3.Error:
+            swapped = self._register.swap(self._note, staged.note)
+        except (sqlite3.Error, StoreUnavailable):
             # Failed for the caller does not mean failed on the device. What is there now decides.
-            swapped = self._register.read() == note
-            if not swapped:
+            if self._register.read() != staged.note:
                 raise
-        if not swapped and self._register.read() != note:
-            raise WalBroken(
-                "another recorder signed for this log; two of them must never run on one directory"
-            )
-        self._note = note
+            swapped = True
+        if not swapped and self._register.read() != staged.note:
+            raise WalBroken(TWO_RECORDERS)
+        self._signed_is(staged)
+
+    def _signed_is(self, staged: Staged) -> None:
+        self._note, self._unsettled, self._unapplied = staged.note, None, staged
 
     def _apply(self, staged: Staged) -> None:
         for path, data in staged.files.items():
             self._objects.put(path, data)
         self._objects.put(CHECKPOINT, staged.note)
+        if isinstance(self._edge, Recent):
+            self._edge.keep(staged.files)
         self.size = staged.size
         self._unapplied = None
         for path in staged.files:
             # tlog-tiles: partial tiles MAY go once the full tile is there. Not before: who holds an older checkpoint
             # still asks for them, and falls back to the full one.
             if ".p/" not in path:
-                shutil.rmtree(self._root / f"{path}.p", ignore_errors=True)
+                self._drop(f"{path}.p")
 
-    def _finish_staged(self) -> None:
-        if not self._staging.exists():
-            return
+    def _drop(self, folder: str) -> None:
         try:
-            staged = msgspec.msgpack.decode(self._staging.read_bytes(), type=Staged)
+            self._objects.remove_below(folder)
+        except OSError as error:
+            log.info("superseded tiles stay: %s", error)
+
+    def _stage(self, staged: Staged) -> None:
+        self._put_aside(STAGING, msgspec.msgpack.encode(staged))
+
+    def _put_aside(self, name: str, data: bytes) -> None:
+        if self._storage.remote:
+            self._objects.put(name, data)
+        else:
+            self._disk.put(self._root / name, data)
+
+    def _discard(self) -> None:
+        # In a remote store the next staging takes its place: what has been applied is recognised by its checkpoint.
+        if not self._storage.remote:
+            self._disk.remove(self._root / STAGING)
+            self._disk.remove(self._root / BEFORE)
+
+    def _finish_staged(self, signed: int) -> None:
+        """Apply what was staged for the checkpoint in force.
+
+        What was staged and never signed is kept aside until something else is signed: its swap may still be on its way.
+        """
+        for name in (STAGING, BEFORE):
+            data = self._objects.get(name)
+            staged = self._staged(data) if data else None
+            if staged is None:
+                continue
+            if staged.note == self._note:
+                if self._objects.get(CHECKPOINT) != self._note:
+                    self._apply(staged)
+                self._discard()
+                return
+            if name == STAGING and staged.size > signed:
+                self._put_aside(BEFORE, data or b"")
+                if not self._storage.remote:
+                    self._disk.remove(self._root / STAGING)
+
+    def _staged(self, data: bytes) -> Staged:
+        try:
+            return msgspec.msgpack.decode(data, type=Staged)
         except msgspec.DecodeError:
-            raise WalBroken(f"`{self._staging.name}` is damaged: {ROLLED_BACK}") from None
-        if staged.note == self._note:
-            self._apply(staged)
-        self._disk.remove(self._staging)
+            raise WalBroken(f"`{STAGING}` is damaged: {ROLLED_BACK}") from None
 
     def _signed(self, note: bytes) -> Checkpoint | None:
         if not note:
@@ -266,7 +311,7 @@ class Sealer:
             log.error("the index waits: %s", error)
 
     def _catch_up(self) -> None:
-        fill_index(self._index, self._objects, self._root, self.size)
+        fill_index(self._index, self._storage, self.size)
 
 
 def read_headers(objects: Objects, first: int, size: int) -> Iterator[tuple[int, bytes]]:
@@ -285,7 +330,7 @@ def read_headers(objects: Objects, first: int, size: int) -> Iterator[tuple[int,
                 yield number * WIDTH + offset, raw
 
 
-def fill_index(index: Index, objects: Objects, root: Path, size: int) -> None:
+def fill_index(index: Index, storage: Storage, size: int) -> None:
     """Add what the index lacks of the log's first ``size`` records; everything, if it is new."""
     if index.size > size:
         index.clear()  # it is about another log
@@ -295,13 +340,14 @@ def fill_index(index: Index, objects: Objects, root: Path, size: int) -> None:
     folders: dict[str, None] = {}
 
     def records() -> Iterator[tuple[int, dict[str, Any]]]:
-        for number, raw in read_headers(objects, first, size):
+        for number, raw in read_headers(storage.objects, first, size):
             header = orjson.loads(raw)
             folders[folder_of(header)] = None
             yield number, header
 
     def bodies() -> Iterator[tuple[str, Located]]:
         for folder in folders:
-            yield from locate(root, folder)
+            for name in storage.segments.names(folder):
+                yield from storage.segments.locate(name)
 
     index.fill(first, records(), bodies())

@@ -1,16 +1,69 @@
-"""Body segments on disk: ciphertexts by tenant, retention class and day, so that what must go can go as whole files."""
+"""Body segments: ciphertexts by tenant, retention class and day, so that what must go can go as whole files."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import msgspec
 
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.row import Located
 from magistrate.adapters.recorder.writer import Kept
-from magistrate.evidence.segment import HEAD_BYTES, emptied, encode_frame, folder_of, read_frame
+from magistrate.evidence.segment import HEAD_BYTES, Frame, emptied, encode_frame, folder_of, read_frame
 
 ZEROS = bytes(1 << 20)
 LARGEST_SEGMENT = 256 * 1024 * 1024
+_PIECE = 1 << 20
+
+
+class Emptied(msgspec.Struct, frozen=True):
+    """How many ciphertexts were overwritten, and how many the store does not let go of yet."""
+
+    bodies: int
+    locked: int = 0
+
+
+class Segments(Protocol):
+    """Bodies by folder (tenant, class, day) and segment (``body/FOLDER/N.seg``). Everything raises OSError."""
+
+    def write(self, batch: Sequence[Kept], pause: Callable[[], None]) -> list[tuple[Located, ...]]:
+        """Make the bodies of ``batch`` durable; return where each stands. ``pause`` is called after each record."""
+        ...
+
+    def forget(self, folder: str) -> None:
+        """Begin a new segment in ``folder`` the next time: the one that was being written may have been removed."""
+        ...
+
+    def folders(self) -> Iterator[str]:
+        """Yield every folder."""
+        ...
+
+    def names(self, folder: str) -> list[str]:
+        """Return the segments of a folder, oldest first."""
+        ...
+
+    def locate(self, name: str) -> Iterator[tuple[str, Located]]:
+        """Yield record id and place of every whole body in a segment."""
+        ...
+
+    def frame(self, place: Located) -> Frame | None:
+        """Return the body at a place, or None: it is gone."""
+        ...
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """Yield the bytes of a segment."""
+        ...
+
+    def empty(self, places: Sequence[Located]) -> Emptied:
+        """Overwrite ciphertexts. Lengths and places stay, so that nothing else in a segment moves."""
+        ...
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Remove segments, and folders that are empty then."""
+        ...
+
+    def close(self) -> None: ...
 
 
 class _Segment:
@@ -24,8 +77,8 @@ class _Segment:
         self.length = 0
 
 
-class SegmentWriter:
-    """Appends ciphertexts.
+class FileSegments:
+    """The `Segments` of a log in a directory: files that are appended to.
 
     Each process begins files of its own, so a torn frame that a crash leaves stands at the end of a file and hides
     nothing. A body that a crash leaves twice is the same bytes twice; either place is right.
@@ -35,6 +88,7 @@ class SegmentWriter:
         self._root = root
         self._disk = disk
         self._segments: dict[str, _Segment] = {}
+        self._open: tuple[str, BinaryIO] | None = None
 
     def write(self, batch: Sequence[Kept], pause: Callable[[], None]) -> list[tuple[Located, ...]]:
         """Write the bodies of ``batch`` and sync them; return where each stands. Raises OSError.
@@ -97,44 +151,83 @@ class SegmentWriter:
             self._segments[folder] = segment
         return segment
 
+    def folders(self) -> Iterator[str]:
+        """Yield every folder: tenant, class and day."""
+        for folder in sorted(self._root.glob("body/*/*/*")):
+            yield str(folder.relative_to(self._root / "body"))
 
-def locate(root: Path, folder: str) -> Iterator[tuple[str, Located]]:
-    """Yield record id and place of every whole body in a folder, from the segments alone."""
-    for path in sorted((root / "body" / folder).glob("*.seg"), key=lambda path: int(path.stem)):
-        yield from locate_in(root, str(path.relative_to(root)))
+    def names(self, folder: str) -> list[str]:
+        """Return the segments of a folder, oldest first."""
+        found = (self._root / "body" / folder).glob("*.seg")
+        return [str(path.relative_to(self._root)) for path in sorted(found, key=lambda path: int(path.stem))]
 
+    def locate(self, name: str) -> Iterator[tuple[str, Located]]:
+        """Yield record id and place of every whole body in one segment."""
+        with (self._root / name).open("rb") as file:
+            while True:
+                try:
+                    frame = read_frame(file)
+                except ValueError:
+                    return  # the end, or what a crash left behind it
+                yield frame.eid, Located(frame.part, name, frame.offset)
 
-def locate_in(root: Path, name: str) -> Iterator[tuple[str, Located]]:
-    """Yield record id and place of every whole body in one segment."""
-    with (root / name).open("rb") as file:
-        while True:
+    def frame(self, place: Located) -> Frame | None:
+        """Return the body at a place, or None: its segment is gone."""
+        try:
+            file = self._opened(place.segment)
+            file.seek(place.at)
+            return read_frame(file)
+        except (OSError, ValueError):
+            return None
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """Yield the bytes of a segment. Raises OSError."""
+        with (self._root / name).open("rb") as file:
+            while piece := file.read(_PIECE):
+                yield piece
+
+    def empty(self, places: Sequence[Located]) -> Emptied:
+        """Overwrite the ciphertexts at ``places`` and sync; return how many were there. Raises OSError."""
+        by_segment: dict[str, list[int]] = {}
+        for place in places:
+            by_segment.setdefault(place.segment, []).append(place.at)
+        done = 0
+        for name, offsets in by_segment.items():
             try:
-                frame = read_frame(file)
-            except ValueError:
-                return  # the end, or what a crash left behind it
-            yield frame.eid, Located(frame.part, name, frame.offset)
+                descriptor = os.open(self._root / name, os.O_RDWR | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue  # its retention ended before
+            try:
+                done += sum(_empty_frame(descriptor, self._disk, at) for at in sorted(offsets))
+                self._disk.sync(descriptor)
+            finally:
+                os.close(descriptor)
+        return Emptied(done)
 
+    def remove(self, names: Sequence[str]) -> None:
+        """Remove segments and the folders that are empty then. Raises OSError."""
+        for name in names:
+            self._disk.remove(self._root / name)
+        for folder in {(self._root / name).parent for name in names}:
+            if any(folder.iterdir()):
+                self._disk.sync_directory(folder)
+            else:
+                folder.rmdir()
+                self._disk.sync_directory(folder.parent)
 
-def empty(root: Path, disk: Disk, places: Sequence[Located]) -> int:
-    """Overwrite the ciphertexts at ``places`` and sync; return how many were there. Raises OSError.
+    def close(self) -> None:
+        """Let go of the segment that was read last."""
+        if self._open is not None:
+            self._open[1].close()
+            self._open = None
 
-    Lengths and places stay, so that nothing else in a segment moves.
-    """
-    by_segment: dict[str, list[int]] = {}
-    for place in places:
-        by_segment.setdefault(place.segment, []).append(place.at)
-    done = 0
-    for name, offsets in by_segment.items():
-        try:
-            descriptor = os.open(root / name, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            continue  # its retention ended before
-        try:
-            done += sum(_empty_frame(descriptor, disk, at) for at in sorted(offsets))
-            disk.sync(descriptor)
-        finally:
-            os.close(descriptor)
-    return done
+    def _opened(self, name: str) -> BinaryIO:
+        """Return the segment, open. Records lie in the order they were written, so the last one serves most reads."""
+        if self._open is None or self._open[0] != name:
+            # Also when the next one is not there: a closed file would hide all that is in it.
+            self.close()
+            self._open = (name, (self._root / name).open("rb"))
+        return self._open[1]
 
 
 def _empty_frame(descriptor: int, disk: Disk, at: int) -> bool:

@@ -1,5 +1,6 @@
 """The two storage ports on a POSIX file system: immutable objects, and the register that a checkpoint is swapped in."""
 
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -24,6 +25,27 @@ class PosixObjects:
         file = self._file(path)
         self._disk.make_directories(file.parent)
         self._disk.put(file, data)
+
+    def children(self, path: str) -> list[str]:
+        """Return the names directly below a path."""
+        folder = self._file(path)
+        return sorted(child.name for child in folder.iterdir()) if folder.is_dir() else []
+
+    def replace(self, path: str, data: bytes) -> bool:
+        """Put other bytes in place; always done."""
+        self.put(path, data)
+        return True
+
+    def remove(self, path: str) -> None:
+        """Remove a file if it is there. Raises OSError."""
+        self._disk.remove(self._file(path))
+
+    def remove_below(self, path: str) -> None:
+        """Remove a folder of superseded files as far as that is possible."""
+        shutil.rmtree(self._file(path), ignore_errors=True)
+
+    def close(self) -> None:
+        """Nothing is held open."""
 
     def _file(self, path: str) -> Path:
         if path.startswith("/") or ".." in path.split("/"):

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.tree import Tree
 
-from magistrate.adapters.recorder.reader import EvidenceReader, Row, SearchQuery, open_evidence
+from magistrate.adapters.recorder.reader import EvidenceReader, Row, SearchQuery
 from magistrate.app.attestation import configured_trust
 from magistrate.app.cli import ANSWER_IS_NO
 from magistrate.app.cli.evidence_index import index
@@ -23,6 +23,7 @@ from magistrate.app.cli.evidence_verify import verify, verify_bundle_file
 from magistrate.app.cli.located import ConfigOption, DataOption, JsonOption, configuration
 from magistrate.app.cli.moments import moment
 from magistrate.app.custody import open_content, person
+from magistrate.app.places import open_log
 from magistrate.evidence.bundle import Exported, write_bundle
 from magistrate.evidence.checkpoint import parse as parse_checkpoint
 from magistrate.evidence.links import TRACE_CLOSE
@@ -59,7 +60,7 @@ def _evidence(ctx: typer.Context) -> None:
 
 def _open(config: Path | None, data: Path | None) -> EvidenceReader:
     settings = configuration(config, data)
-    _readers.append(open_evidence(settings.data, settings.vault_dir, settings.root_key))
+    _readers.append(open_log(settings))
     return _readers[-1]
 
 

@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 
 from magistrate.adapters.recorder.compaction import RECORDS_IN_A_RANGE, Compaction, days_ago_us
-from magistrate.adapters.recorder.reader import open_evidence
 from magistrate.app.cli.located import ConfigOption, DataOption, JsonOption, configuration
+from magistrate.app.places import open_log
 from magistrate.exchange.errors import ConfigurationError
 
 
@@ -33,14 +33,10 @@ def index(
     Searches look in both. Neither is trusted: what they find is read, and proved, from the log.
     """
     settings = configuration(config, data)
-    reader = open_evidence(settings.data, settings.vault_dir, settings.root_key)
-    try:
-        size = reader.size
-    finally:
-        reader.close()
+    reader = open_log(settings)
     progress = Console(stderr=True)
     try:
-        done = Compaction(settings.evidence_dir, size).run(
+        done = Compaction(settings.evidence_dir, reader.size, storage=reader.storage).run(
             days_ago_us(older_than),
             records=range_size,
             rebuild=rebuild,
@@ -50,6 +46,8 @@ def index(
         raise ConfigurationError(
             f"the index could not be written: {error}", str(settings.evidence_dir)
         ) from None
+    finally:
+        reader.close()
     if json:
         sys.stdout.buffer.write(msgspec.json.encode(done) + b"\n")
         return

@@ -13,10 +13,11 @@ from rich.console import Console
 from rich.progress import Progress
 
 from magistrate.adapters.parallel import cores, read_copy
-from magistrate.adapters.recorder.reader import EvidenceReader, open_evidence
+from magistrate.adapters.recorder.reader import EvidenceReader
 from magistrate.app.attestation import configured_trust
 from magistrate.app.cli.evidence_monitor import coloured
 from magistrate.app.cli.located import ConfigOption, DataOption, JsonOption, configuration
+from magistrate.app.places import open_log
 from magistrate.app.settings import Config
 from magistrate.app.verifying import read_authorities, read_policy, status_of, told
 from magistrate.evidence.attested import Attested
@@ -64,7 +65,7 @@ def verify(
     Exit 0 all is as it was, 1 something was changed or left out, 2 cannot tell, 3 it ends longer ago than --max-age.
     """
     settings = configuration(config, data)
-    with closing(open_evidence(settings.data, settings.vault_dir, settings.root_key)) as reader:
+    with closing(open_log(settings)) as reader:
         _verify_log(
             reader,
             settings,
@@ -111,7 +112,10 @@ def _verify_log(
             key or reader.vkey,
             also=[reader.mldsa_vkey] if reader.mldsa_vkey and key is None else [],
             attested=attested,
-            bundles=read_copy(reader.root, bodies=bodies, processes=processes or cores()),
+            ciphertext=reader.ciphertext if bodies else None,
+            bundles=None
+            if reader.storage.remote
+            else read_copy(reader.root, bodies=bodies, processes=processes or cores()),
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     _tell(report, json=json, what="log", key_given=key is not None, strict=strict)

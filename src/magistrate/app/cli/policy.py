@@ -8,11 +8,12 @@ from typing import Annotated
 import msgspec
 import typer
 
-from magistrate.adapters.recorder.reader import SearchQuery, open_evidence
+from magistrate.adapters.recorder.reader import SearchQuery
 from magistrate.app.bundles import PolicySource, starter
 from magistrate.app.cli.located import ConfigOption, DataOption, JsonOption, configuration
 from magistrate.app.custody import open_content
 from magistrate.app.judged import NoJudgement, one, several
+from magistrate.app.places import open_log
 from magistrate.app.policies import load_stored_bundle
 from magistrate.app.policy_tests import run_directory
 from magistrate.exchange.decision import Decision, Effect, EndpointVerdict
@@ -67,7 +68,7 @@ def explain(
 ) -> None:
     """Decide a recorded call again and show why. Exit 1 when the answer is not the recorded one."""
     settings = configuration(config, data)
-    evidence = open_evidence(settings.data, settings.vault_dir, settings.root_key)
+    evidence = open_log(settings)
     try:
         row, judgement = one(evidence, record)
     finally:
@@ -106,7 +107,7 @@ def replay(
     flips: Counter[str] = Counter()
     read: list[str] = []
     asked = gone = 0
-    evidence = open_evidence(settings.data, settings.vault_dir, settings.root_key)
+    evidence = open_log(settings)
     try:
         for row, judgement in several(evidence, SearchQuery(limit=last)):
             if isinstance(judgement, NoJudgement):

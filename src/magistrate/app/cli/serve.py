@@ -15,6 +15,7 @@ from magistrate.app.bundles import PolicySource
 from magistrate.app.config import Config, load
 from magistrate.app.first_start import Credentials, first_credentials, prepare_data
 from magistrate.app.processes import settled
+from magistrate.app.stores import variables
 from magistrate.app.supervisor import Child, Supervisor, command, environment, without_secrets
 from magistrate.exchange.errors import ConfigurationError
 
@@ -69,14 +70,19 @@ def _children(config: Config, path: Path | None, *, local_model: bool) -> list[C
         if p.api_key and p.api_key.reference.startswith("${")
     ]
     scrubbed = without_secrets(everything, names)
+    stores = variables(config)
 
     def process(name: str, *more: str) -> list[str]:
         return command("magistrate.app.processes", name, *shared, *more)
 
     return [
         Child("recorder", process("recorder"), scrubbed),
-        Child("control", process("control"), scrubbed),
-        Child("gateway", process("gateway", *(["--local-model"] if local_model else [])), everything),
+        Child("control", process("control"), without_secrets(scrubbed, stores)),
+        Child(
+            "gateway",
+            process("gateway", *(["--local-model"] if local_model else [])),
+            without_secrets(everything, stores),
+        ),
     ]
 
 
