@@ -48,6 +48,8 @@ TOOLS = {
         "node", "the verifier inside an export bundle decides like ours", "Debian package nodejs"
     ),
     "openssl": NeededTool("openssl", "OpenSSL agrees with our signatures", "Debian package openssl"),
+    "sqlite3": NeededTool("sqlite3", "SQLite's own shell sees what we see", "Debian package sqlite3"),
+    "grep": NeededTool("grep", "a search that is not ours finds no name", "Debian package grep"),
     "local-model": NeededTool(
         "",
         "a real model answers and streams through the gateway without a network",
