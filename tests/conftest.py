@@ -58,6 +58,8 @@ TOOLS = {
         "a log in S3 stands every fault that one on a disk stands, and Object Lock keeps it, on a real server",
         "Debian packages ceph-mon, ceph-osd and radosgw (61 MB to fetch)",
     ),
+    "sqlite3": NeededTool("sqlite3", "SQLite's own shell sees what we see", "Debian package sqlite3"),
+    "grep": NeededTool("grep", "a search that is not ours finds no name", "Debian package grep"),
     "local-model": NeededTool(
         "",
         "a real model answers and streams through the gateway without a network",

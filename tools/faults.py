@@ -20,6 +20,8 @@ JUDGES = {
     "go": "Go `x/mod`",
     "node": "Node",
     "openssl": "OpenSSL",
+    "sqlite3": "SQLite's shell",
+    "grep": "GNU grep",
     "vectors": "published verdicts",
 }
 
@@ -34,6 +36,7 @@ the recorder itself; *Go `x/mod`* an auditor of {lines} lines around Go's checks
 (`tests/conformance/evidence/auditor`); *Node* the script inside every export bundle; *published verdicts* test vectors that others made.
 
 {shown} of {all} faults are thrown by tests, {twice} of them judged by a second verifier too. What no test throws is listed as *not yet*.
+Two no second one can see: 38 is about who does not wait, and 49 about a connection that the kernel's word refused; no file shows either.
 This page is written by `make faults` from the marks in the tests; a test compares.
 """
 

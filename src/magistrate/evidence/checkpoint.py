@@ -4,7 +4,7 @@ import base64
 
 import msgspec
 
-from magistrate.evidence.malformed import NoteError
+from magistrate.evidence.malformed import NoteError, unbase64
 from magistrate.evidence.merkle import HASH_BYTES
 
 LONGEST_SIZE = 19
@@ -39,7 +39,7 @@ def parse(text: str) -> Checkpoint:
     if any(not line for line in lines[3:-1]):
         raise NoteError("an extension line is empty")
     try:
-        root = base64.b64decode(lines[2], validate=True)
+        root = unbase64(lines[2])
     except ValueError:  # binascii.Error, or not ASCII
         raise NoteError("the root hash is not base64") from None
     if len(root) != HASH_BYTES:

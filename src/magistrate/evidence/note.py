@@ -1,6 +1,7 @@
 """Signed notes (C2SP signed-note): a text, and lines that sign it, each by a named key."""
 
 import base64
+import re
 from collections.abc import Iterator, Sequence
 
 from cryptography.exceptions import InvalidSignature
@@ -8,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from magistrate.evidence import cosignature
 from magistrate.evidence.cosignature import DASH, Cosignature, check_name, key_id
-from magistrate.evidence.malformed import NoteError
+from magistrate.evidence.malformed import NoteError, unbase64
 
 __all__ = ["NoteError", "Signer", "Verifier", "key_id", "open_note", "verifies"]
 
@@ -17,6 +18,8 @@ ED25519 = 0x01
 
 LARGEST_NOTE = 1_000_000
 MOST_SIGNATURES = 100
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
+"""Control characters but the newline (ASCII below U+0020), which signed-note forbids."""
 
 
 class Signer:
@@ -52,7 +55,7 @@ class Verifier:
             raise NoteError("a vkey is `name+hash+key`")
         check_name(name)
         try:
-            identifier, key = bytes.fromhex(hash_text), base64.b64decode(key_text, validate=True)
+            identifier, key = bytes.fromhex(hash_text), unbase64(key_text)
         except ValueError:
             raise NoteError("the vkey's hash or key is not encoded well") from None
         self.type, self.public = (key[0], key[1:]) if key else (0, b"")
@@ -130,7 +133,7 @@ def open_note(note: bytes) -> tuple[str, Sequence[tuple[str, bytes, bytes]]]:
         document = note.decode()
     except UnicodeDecodeError:
         raise NoteError("the note is not UTF-8") from None
-    if any(character < " " and character != "\n" for character in document):
+    if _CONTROL.search(document):
         raise NoteError("the note holds control characters")
     text, blank, block = document.rpartition("\n\n")
     if not blank or not block.endswith("\n"):
@@ -147,7 +150,7 @@ def _signature(line: str) -> tuple[str, bytes, bytes]:
         raise NoteError("a line of signature is malformed")
     check_name(name)
     try:
-        raw = base64.b64decode(encoded, validate=True)
+        raw = unbase64(encoded)
     except ValueError:  # binascii.Error, or not ASCII
         raise NoteError("a signature is not base64") from None
     if len(raw) < 5:

@@ -6,6 +6,7 @@ import msgspec
 
 from magistrate.evidence.checkpoint import LONGEST_SIZE
 from magistrate.evidence.checkpoint import parse as parse_checkpoint
+from magistrate.evidence.malformed import unbase64
 from magistrate.evidence.merkle import HASH_BYTES, leaf_hash, verify_inclusion
 from magistrate.evidence.note import NoteError, Verifier
 
@@ -84,7 +85,7 @@ def check(proof: Proof, leaf: bytes, verifier: Verifier) -> int:
 
 def _hash(line: str) -> bytes:
     try:
-        value = base64.b64decode(line, validate=True)
+        value = unbase64(line)
     except ValueError:  # binascii.Error
         raise ProofError("a hash is not base64") from None
     if len(value) != HASH_BYTES:

@@ -14,7 +14,7 @@ import msgspec
 
 from magistrate.evidence.checkpoint import LONGEST_SIZE, Checkpoint
 from magistrate.evidence.checkpoint import parse as parse_checkpoint
-from magistrate.evidence.malformed import NoteError
+from magistrate.evidence.malformed import NoteError, unbase64
 from magistrate.evidence.merkle import EMPTY_ROOT, HASH_BYTES, verify_consistency
 from magistrate.evidence.note import Verifier, open_note
 
@@ -84,7 +84,7 @@ def parse(body: bytes) -> Request:
     if len(number) > LONGEST_SIZE or len(lines) - 1 > MOST_HASHES:
         raise Refusal(400, f"the old size is beyond 2^63, or there are more than {MOST_HASHES} hashes")
     try:
-        proof = tuple(base64.b64decode(line, validate=True) for line in lines[1:])
+        proof = tuple(unbase64(line) for line in lines[1:])
     except ValueError:
         raise Refusal(400, "a hash is not base64") from None
     if any(len(step) != HASH_BYTES for step in proof):

@@ -42,25 +42,25 @@ func (s stored) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 }
 
 // audit returns "valid", "tampered" or "undecidable", and why. seen is a checkpoint of the log from earlier or elsewhere.
-func audit(tree tlog.Tree, origin, root string, seen *tlog.Tree) (string, string) {
-	err := auditTree(tree, origin, root, seen)
+func audit(tree tlog.Tree, origin, root string, seen *tlog.Tree) (string, string, told) {
+	telling := newTelling()
+	err := auditTree(tree, origin, root, seen, &telling)
 	switch {
 	case err == nil:
-		return "valid", ""
+		return "valid", "", telling.told
 	case errors.Is(err, errUndecidable):
-		return "undecidable", err.Error()
+		return "undecidable", err.Error(), telling.told
 	}
-	return "tampered", err.Error()
+	return "tampered", err.Error(), telling.told
 }
 
-func auditTree(tree tlog.Tree, origin, root string, seen *tlog.Tree) error {
+func auditTree(tree tlog.Tree, origin, root string, seen *tlog.Tree, telling *telling) error {
 	if seen != nil && seen.N > tree.N {
 		return fmt.Errorf("rolled back from %d to %d", seen.N, tree.N)
 	}
 	bodies := segments(root)
 	custody := custody{last: map[string]string{}, ids: map[string]bool{}, counts: map[string]int64{}, since: map[string]int64{}}
 	var hashes stored
-	var missing error
 	for number := int64(0); number*width < tree.N; number++ {
 		entries, err := bundle(root, number, tree.N)
 		if err != nil {
@@ -73,10 +73,7 @@ func auditTree(tree tlog.Tree, origin, root string, seen *tlog.Tree) error {
 				return err
 			}
 			hashes = append(hashes, added...)
-			err = record(raw, origin, &custody, bodies)
-			if errors.Is(err, errUndecidable) {
-				missing = fmt.Errorf("record %d: %w", index, err) // something worse may follow
-			} else if err != nil {
+			if err = record(index, raw, origin, &custody, bodies, telling); err != nil {
 				return fmt.Errorf("record %d: %w", index, err)
 			}
 		}
@@ -92,7 +89,7 @@ func auditTree(tree tlog.Tree, origin, root string, seen *tlog.Tree) error {
 	if err := auditTiles(tree.N, root, hashes); err != nil {
 		return err
 	}
-	return missing
+	return telling.finish()
 }
 
 func auditTiles(size int64, root string, hashes stored) error {
@@ -167,7 +164,7 @@ type custody struct {
 	since  map[string]int64 // trace: how many records since it began or was last closed
 }
 
-func record(raw []byte, origin string, c *custody, bodies map[string][][]byte) error {
+func record(index int64, raw []byte, origin string, c *custody, bodies map[string][][]byte, telling *telling) error {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
 	var header map[string]any
@@ -221,14 +218,18 @@ func record(raw []byte, origin string, c *custody, bodies map[string][][]byte) e
 			c.since[text("trace")] = 0
 		}
 	}
+	telling.add(header)
 	metas, _ := header["body"].([]any)
 	for _, one := range metas {
 		meta, _ := one.(map[string]any)
 		part, _ := meta["part"].(string)
+		kid, _ := meta["kid"].(string)
 		kept := bodies[text("eid")+" "+part]
 		if len(kept) == 0 {
-			return fmt.Errorf("%w: body %s is not kept here", errUndecidable, part)
+			telling.gone = append(telling.gone, goneBody{index, part, kid}) // something worse may follow
+			continue
 		}
+		telling.kept[kid]++
 		for _, ciphertext := range kept {
 			if sum := sha256.Sum256(ciphertext); hex.EncodeToString(sum[:]) != meta["ct"] {
 				return fmt.Errorf("body %s is not the recorded one", part)

@@ -43,6 +43,8 @@ type question struct {
 	Inclusion   []inclusion
 	Consistency []consistency
 	Signatures  []signature
+	Notes       [][]byte // are they signed by Vkey?
+	Archives    [][]byte
 }
 
 type answer struct {
@@ -54,6 +56,9 @@ type answer struct {
 	Signatures  []bool
 	Verdict     string // of the audit
 	Why         string
+	Told        told // what else the log tells, as far as it was read
+	Notes       []bool
+	Archives    []string // why each should not be unpacked, or ""
 }
 
 // tiles reads our files. C2SP's paths lack the height that x/mod puts into them.
@@ -117,9 +122,9 @@ func derived(tree tlog.Tree, root string, leaves []inclusion) bool {
 	return true
 }
 
-func judged(tree tlog.Tree, refused error, q question) (string, string) {
+func judged(tree tlog.Tree, refused error, q question) (string, string, told) {
 	if refused != nil {
-		return "tampered", refused.Error()
+		return "tampered", refused.Error(), told{}
 	}
 	origin, _, _ := strings.Cut(q.Vkey, "+")
 	if q.Seen == "" {
@@ -127,7 +132,7 @@ func judged(tree tlog.Tree, refused error, q question) (string, string) {
 	}
 	seen, err := open(q.Vkey, q.Seen)
 	if err != nil {
-		return "undecidable", "the checkpoint seen before: " + err.Error()
+		return "undecidable", "the checkpoint seen before: " + err.Error(), told{}
 	}
 	return audit(tree, origin, q.Audit, &seen)
 }
@@ -141,6 +146,10 @@ func main() {
 	var a answer
 	for _, s := range q.Signatures {
 		a.Signatures = append(a.Signatures, ed25519.Verify(s.Key, s.Message, s.Signature))
+	}
+	a.Notes = opens(q.Vkey, q.Notes)
+	for _, archive := range q.Archives {
+		a.Archives = append(a.Archives, hostile(archive))
 	}
 	if q.Vkey != "" {
 		tree, err := open(q.Vkey, q.Checkpoint)
@@ -160,7 +169,7 @@ func main() {
 			a.Derived = q.Tiles != "" && derived(tree, q.Tiles, q.Inclusion)
 		}
 		if q.Audit != "" {
-			a.Verdict, a.Why = judged(tree, err, q)
+			a.Verdict, a.Why, a.Told = judged(tree, err, q)
 		}
 	}
 	json.NewEncoder(os.Stdout).Encode(a)
