@@ -20,8 +20,8 @@ MOST_TRACES = 32_768
 LONGEST_CALL_S = 3600.0
 """A trace whose call is open longer than this is closed all the same: that call will not end."""
 
-AT_ONCE = 512
-"""So many are closed with one group of records at most."""
+FEW, MANY = 16, 512
+"""So many are closed with one group of records: while others wait for theirs, and at the end."""
 
 
 class Link(msgspec.Struct, frozen=True, gc=False):
@@ -89,7 +89,7 @@ class OpenTraces:
         self._traces.move_to_end(name)
 
     def ended(self, *, all_of_them: bool = False) -> Iterator[tuple[str, int]]:
-        """Yield the traces that are to be closed now, and how many records each has; at most `AT_ONCE`.
+        """Yield the traces that are to be closed now, and how many records each has; at most `FEW`, or `MANY` of all.
 
         They stay until a record that closes them is taken. Those that cannot be counted are let go without one.
         """
@@ -106,7 +106,7 @@ class OpenTraces:
                 continue
             yield name, trace.records
             found += 1
-            if found == AT_ONCE:
+            if found == (MANY if all_of_them else FEW):
                 break
         for name in uncounted:
             del self._traces[name]
