@@ -16,9 +16,11 @@ from magistrate.adapters.recorder.frames import Ack
 from magistrate.adapters.recorder.ledger import Ledger, Settings
 from magistrate.adapters.recorder.orders import Answer, Erase, Order
 from magistrate.adapters.recorder.reader import EvidenceReader, open_evidence
+from magistrate.adapters.recorder.storage import Places, Storage
 from magistrate.adapters.recorder.writer import Submission
 from magistrate.evidence.draft import Body, Draft
 from magistrate.evidence.hold import Person
+from magistrate.evidence.ports import Register
 from magistrate.evidence.retention import Schedule
 from magistrate.evidence.verify import Report, verify_log
 
@@ -59,7 +61,16 @@ def draft(
 class Custody:
     """A ledger that is written to and asked, and what an auditor sees of it."""
 
-    def __init__(self, directory: Path, schedule: Schedule | None = None, disk: Disk | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        schedule: Schedule | None = None,
+        disk: Disk | None = None,
+        places: Places | None = None,
+        *,
+        storage: Storage | None = None,
+        register: Register | None = None,
+    ) -> None:
         self.directory = directory
         self.settings = Settings(
             directory / "evidence",
@@ -67,8 +78,9 @@ class Custody:
             directory / "r.sock",
             "test.example/log",
             retention=schedule or Schedule(),
+            places=places or Places(),
         )
-        self.ledger = Ledger(self.settings, disk)
+        self.ledger = Ledger(self.settings, disk, register, storage)
         self.custodian = Custodian(self.ledger)
         self._seq = 0
 
@@ -95,7 +107,8 @@ class Custody:
     @contextmanager
     def reader(self) -> Iterator[EvidenceReader]:
         self.ledger.seal()
-        reader = open_evidence(self.directory, self.directory / "vault")
+        place = self.settings.places.objects
+        reader = open_evidence(self.directory, self.directory / "vault", place=place)
         try:
             yield reader
         finally:
@@ -121,8 +134,13 @@ class Custody:
 
 
 @contextmanager
-def opened(directory: Path, schedule: Schedule | None = None, disk: Disk | None = None) -> Iterator[Custody]:
-    custody = Custody(directory, schedule, disk)
+def opened(
+    directory: Path,
+    schedule: Schedule | None = None,
+    disk: Disk | None = None,
+    places: Places | None = None,
+) -> Iterator[Custody]:
+    custody = Custody(directory, schedule, disk, places)
     try:
         yield custody
     finally:

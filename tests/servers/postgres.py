@@ -3,7 +3,9 @@
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import psycopg
 
@@ -42,18 +44,8 @@ class PostgresServer:
 
     def start(self, *options: str) -> None:
         """Begin, or begin again after `kill`: crash recovery is the server's own."""
-        self._process = subprocess.Popen(
-            [
-                str(self._programs / "postgres"),
-                *("-D", str(self._directory / "data"), "-p", str(self.port)),
-                *("-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self._directory}"),
-                *("-c", "max_connections=40", "-c", "shared_buffers=32MB"),
-                *(part for option in options for part in ("-c", option)),
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=(self._directory.parent / f"{self._directory.name}.log").open("ab"),
-            **unprivileged(),
-        )
+        with (self._directory.parent / f"{self._directory.name}.log").open("ab") as told:
+            self._process = self._begun(options, told)
         deadline = time.monotonic() + 30
         while True:
             try:
@@ -63,6 +55,20 @@ class PostgresServer:
                 time.sleep(0.05)
             else:
                 return
+
+    def _begun(self, options: Sequence[str], told: BinaryIO) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [
+                str(self._programs / "postgres"),
+                *("-D", str(self._directory / "data"), "-p", str(self.port)),
+                *("-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self._directory}"),
+                *("-c", "max_connections=40", "-c", "shared_buffers=32MB"),
+                *(part for option in options for part in ("-c", option)),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=told,
+            **unprivileged(),
+        )
 
     def kill(self) -> None:
         """SIGKILL to the postmaster; its children notice and go."""

@@ -17,6 +17,9 @@ from magistrate.evidence.segment import Frame, emptied, encode_frame, folder_of,
 LARGEST_OBJECT = 64 * 1024 * 1024
 """A seal with more of one folder writes several. A single body may be larger."""
 
+CLOCK_MAY_JUMP_NS = 3600 * 10**9
+"""A segment is written after its records; a clock that is put back by more than this hides it from a partial index."""
+
 
 class ObjectSegments:
     """The `Segments` of a log whose files are objects."""
@@ -58,10 +61,15 @@ class ObjectSegments:
                 for day in self._objects.children(f"body/{tenant}/{retention}"):
                     yield f"{tenant}/{retention}/{day}"
 
-    def names(self, folder: str) -> list[str]:
-        """Return the segments of a folder, oldest first."""
-        found = [name for name in self._objects.children(f"body/{folder}") if name.endswith(".seg")]
-        return [f"body/{folder}/{name}" for name in sorted(found, key=lambda name: (len(name), name))]
+    def names(self, folder: str, since_us: int = 0) -> list[str]:
+        """Return the segments of a folder, oldest first; not those that were written an hour and more before ``since_us``."""
+        begun = [
+            int(name.removesuffix(".seg"))
+            for name in self._objects.children(f"body/{folder}")
+            if name.removesuffix(".seg").isdecimal()
+        ]
+        earliest = since_us * 1000 - CLOCK_MAY_JUMP_NS
+        return [f"body/{folder}/{moment}.seg" for moment in sorted(begun) if moment >= earliest]
 
     def locate(self, name: str) -> Iterator[tuple[str, Located]]:
         """Yield record id and place of every whole body in a segment. Reads all of it."""

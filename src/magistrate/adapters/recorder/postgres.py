@@ -18,6 +18,7 @@ from magistrate.adapters.recorder.storage import (
     Altered,
     PostgresPlace,
     StoreUnavailable,
+    checked,
     written_once,
 )
 from magistrate.exchange.errors import ConfigurationError
@@ -50,13 +51,12 @@ class PostgresObjects:
         self._database = _Database(place)
         self._log = place.prefix
         if writable:
-            self._database.check()
-            self._database.make("magistrate_object", _OBJECTS)
+            self._database.prepare("magistrate_object", _OBJECTS)
 
     def get(self, path: str) -> bytes | None:
         """Return the file, or None if there is none. Raises `StoreUnavailable`."""
         rows, _ = self._database.run(
-            "SELECT data FROM magistrate_object WHERE log = %s AND path = %s", self._log, path
+            "SELECT data FROM magistrate_object WHERE log = %s AND path = %s", self._log, checked(path)
         )
         return bytes(rows[0][0]) if rows else None
 
@@ -68,7 +68,7 @@ class PostgresObjects:
             Altered: other bytes are kept at a path that is written once.
         """
         statement = _PUT_ONCE if written_once(path) else _PUT
-        _, done = self._database.run(statement, self._log, path, data)
+        _, done = self._database.run(statement, self._log, checked(path), data)
         if not done and self.get(path) != data:
             raise Altered(path)
 
@@ -115,12 +115,9 @@ class PostgresRegister:
     def __init__(self, place: PostgresPlace) -> None:
         self._database = _Database(place)
         self._log = place.prefix
-        self._database.check()
-        self._database.make("magistrate_register", _REGISTER)
-        self._database.run(
-            "INSERT INTO magistrate_register (log, note) VALUES (%s, '') ON CONFLICT (log) DO NOTHING",
-            self._log,
-        )
+        first = "INSERT INTO magistrate_register (log, note) VALUES (%s, '') ON CONFLICT (log) DO NOTHING"
+        self._database.prepare("magistrate_register", _REGISTER)
+        self._database.run(first, self._log)
 
     def read(self) -> bytes:
         """Return the newest signed checkpoint; empty before the first. Raises `StoreUnavailable`."""
@@ -157,8 +154,21 @@ class _Database:
         self._turn = threading.Lock()
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
 
-    def check(self) -> None:
-        """Raise `ConfigurationError` if the server may forget what it committed."""
+    def prepare(self, table: str, statement: str) -> None:
+        """Make a table that is missing.
+
+        Raises:
+            ConfigurationError: the server may forget what it committed.
+        """
+        try:
+            self._examine()
+            if not self._has(table):
+                self._make(table, statement)
+        except BaseException:
+            self.close()
+            raise
+
+    def _examine(self) -> None:
         rows, _ = self.run("SELECT current_setting('fsync'), current_setting('full_page_writes')")
         if rows[0] != ("on", "on"):
             raise ConfigurationError(
@@ -166,16 +176,16 @@ class _Database:
                 "evidence",
             )
 
-    def make(self, table: str, statement: str) -> None:
-        """Make a table that is missing."""
+    def _make(self, table: str, statement: str) -> None:
+        try:
+            self.run(statement)
+        except StoreUnavailable:
+            if not self._has(table):  # nobody else made it at the same moment
+                raise
+
+    def _has(self, table: str) -> bool:
         rows, _ = self.run("SELECT to_regclass(%s)", table)
-        if rows[0][0] is None:
-            try:
-                self.run(statement)
-            except StoreUnavailable:
-                rows, _ = self.run("SELECT to_regclass(%s)", table)
-                if rows[0][0] is None:  # nobody else made it at the same moment
-                    raise
+        return rows[0][0] is not None
 
     def run(self, statement: str, *arguments: object) -> tuple[Sequence[tuple[Any, ...]], int]:
         """Run one statement; return its rows and how many it touched. Raises `StoreUnavailable`."""

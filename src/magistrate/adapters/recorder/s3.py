@@ -9,6 +9,7 @@ import base64
 import datetime as dt
 import hashlib
 import logging
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +24,7 @@ from magistrate.adapters.recorder.storage import (
     Retained,
     S3Place,
     StoreUnavailable,
+    checked,
     written_once,
 )
 from magistrate.exchange.errors import ConfigurationError
@@ -58,8 +60,7 @@ class S3Objects:
         self._versions: dict[str, str] = {}
         self._conditional = True
         if days is not None:
-            self._bucket.check(lock=place.lock)
-            self._conditional = self._bucket.honours_conditions()
+            self._conditional = self._bucket.examined(lock=place.lock)
             if not self._conditional:
                 log.warning("the store ignores `If-None-Match` here: what is there is read before a write")
 
@@ -154,8 +155,10 @@ class S3Register:
 
     def __init__(self, place: S3Place) -> None:
         self._bucket = _Bucket(place)
-        self._bucket.check(lock=False)
-        if not self._bucket.honours_conditions():
+        honoured = self._bucket.examined(lock=False)
+        self._quoted = self._bucket.takes_quotes() if honoured else None
+        if self._quoted is None:
+            self._bucket.close()
             raise ConfigurationError(
                 f"{place!r} ignores conditional writes and cannot hold the register; name an unversioned bucket, or PostgreSQL",
                 "evidence.register",
@@ -173,11 +176,12 @@ class S3Register:
             return False
         try:
             if found:
-                self._bucket.put(self.PATH, new, IfMatch=found[1])
+                self._bucket.put(self.PATH, new, IfMatch=found[1] if self._quoted else found[1].strip('"'))
             else:
                 self._bucket.put(self.PATH, new, IfNoneMatch="*")
         except _Unmet:
-            return False
+            # A write that was tried again, by the SDK or within the server, meets what it wrote itself.
+            return self.read() == new
         return True
 
     def close(self) -> None:
@@ -192,7 +196,7 @@ class _Bucket:
         session = botocore.session.get_session()
         if place.access_key:
             session.set_credentials(place.access_key, place.secret_key)
-        with _told(place):
+        try:
             self._client: Any = session.create_client(
                 "s3",
                 region_name=place.region or None,
@@ -208,40 +212,67 @@ class _Bucket:
                     response_checksum_validation="when_required",
                 ),
             )
+        except (ValueError, botocore.exceptions.BotoCoreError) as error:
+            raise ConfigurationError(f"{place!r} cannot be asked: {str(error)[:200]}", "evidence") from None
 
     def key(self, path: str) -> str:
-        if path.startswith("/") or ".." in path.split("/"):
-            raise ValueError(f"`{path}` is no path of an object")
-        return self._place.prefix + path
+        return self._place.prefix + checked(path)
 
-    def check(self, *, lock: bool) -> None:
-        """Raise `ConfigurationError` if the bucket is missing, or cannot lock although it should."""
+    def examined(self, *, lock: bool) -> bool:
+        """Return whether the bucket honours conditional writes.
+
+        Raises:
+            ConfigurationError: it is missing, or cannot lock although it should.
+        """
         try:
             with _told(self._place):
                 self._client.head_bucket(Bucket=self._place.bucket)
                 if lock:
                     self._client.get_object_lock_configuration(Bucket=self._place.bucket)
+            return self._honours_conditions()
         except StoreUnavailable as error:
-            code = getattr(error.__cause__, "response", {}).get("Error", {}).get("Code", "")
-            if code in {"404", "NoSuchBucket", "ObjectLockConfigurationNotFoundError"}:
-                what = "has no Object Lock; make a bucket with it, or `lock: none`" if lock else "is missing"
-                what = "is missing" if code in {"404", "NoSuchBucket"} else what
-                raise ConfigurationError(
-                    f"bucket `{self._place.bucket}` {what}", "evidence.objects"
-                ) from None
-            raise
+            self.close()
+            what = {
+                "404": "is missing",
+                "NoSuchBucket": "is missing",
+                "ObjectLockConfigurationNotFoundError": "has no Object Lock; make one with it, or write `lock: none`",
+            }.get(_code(error))
+            if what is None:
+                raise
+            raise ConfigurationError(f"bucket `{self._place.bucket}` {what}", "evidence") from None
 
-    def honours_conditions(self) -> bool:
-        """Return whether a write that must not replace anything does not."""
-        self.put(PROBE, b"")
+    def _honours_conditions(self) -> bool:
+        """Write twice what must be written once."""
+        probe = f"{PROBE}-{time.time_ns()}"
+        self.put(probe, b"")
         try:
-            self.put(PROBE, b"", IfNoneMatch="*")
+            self.put(probe, b"", IfNoneMatch="*")
         except _Unmet:
-            honoured = True
+            return True
         else:
-            honoured = False
-        self.delete(self.versions(PROBE))
-        return honoured
+            return False
+        finally:
+            self.delete(self.versions(probe))
+
+    def takes_quotes(self) -> bool | None:
+        """Return whether ``If-Match`` takes an ETag with its quotes, as HTTP says, or without (Ceph 16); None: neither."""
+        probe = f"{PROBE}-{time.time_ns()}"
+        try:
+            for quoted in (True, False):
+                self.put(probe, b"1")
+                _, etag = self.get(probe) or (b"", "")
+                matching = etag if quoted else etag.strip('"')
+                try:
+                    self.put(probe, b"2", IfMatch=matching)
+                except _Unmet:
+                    continue
+                try:
+                    self.put(probe, b"3", IfMatch=matching)
+                except _Unmet:
+                    return quoted
+            return None
+        finally:
+            self.delete(self.versions(probe))
 
     def get(self, path: str) -> tuple[bytes, str] | None:
         """Return bytes and ETag, or None."""
@@ -342,5 +373,3 @@ def _told(place: S3Place) -> Iterator[None]:
         if isinstance(error, StoreUnavailable | Retained):
             raise
         raise StoreUnavailable(f"{place!r}: {str(error)[:200] or type(error).__name__}") from error
-    except ValueError as error:
-        raise ConfigurationError(str(error)[:200], "evidence.objects") from None

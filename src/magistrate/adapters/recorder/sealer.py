@@ -68,6 +68,14 @@ class Staged(msgspec.Struct, frozen=True):
     files: dict[str, bytes]
 
 
+class Sealing(msgspec.Struct, frozen=True):
+    """What one checkpoint brings: what is staged, its records, and where their bodies stand."""
+
+    staged: Staged
+    batch: Sequence[Kept]
+    located: list[tuple[Located, ...]]
+
+
 class Sealer:
     """Owns what is signed. Not thread-safe: one caller at a time."""
 
@@ -86,8 +94,8 @@ class Sealer:
         self._register = register
         self._breath = Breath()
         self._note = b""
-        self._unsettled: Staged | None = None
-        self._unapplied: Staged | None = None
+        self._unsettled: Sealing | None = None
+        self._unapplied: Sealing | None = None
         self.size = 0
 
     def recover(self) -> None:
@@ -135,7 +143,7 @@ class Sealer:
         """
         self._settle()
         if self._unapplied is not None:
-            self._apply(self._unapplied)
+            self._complete(self._unapplied)
             batch = [kept for kept in batch if kept.entry.index >= self.size]
         if not batch:
             return
@@ -146,10 +154,9 @@ class Sealer:
         note = self._sign(Checkpoint(self._signer.name, growth.size, growth.root).text())
         staged = Staged(growth.size, note, growth.files)
         self._stage(staged)  # 2
-        self._swap(staged)  # 3
-        self._apply(staged)  # 4, 5
-        self._add_to_index(batch, located)  # 6
-        self._discard()  # 7
+        self._unsettled = sealing = Sealing(staged, batch, located)
+        self._settle()  # 3
+        self._complete(sealing)
 
     def forget_segments(self, folder: str) -> None:
         """Write no further into the segments of ``folder``; see `Segments.forget`."""
@@ -201,28 +208,28 @@ class Sealer:
             note += self._following.cosigner.line(text, now)
         return note
 
-    def _swap(self, staged: Staged) -> None:
-        self._unsettled = staged
-        self._settle()
-
     def _settle(self) -> None:
         """Swap what was staged last, unless that is done. Raises what the register raises."""
-        staged = self._unsettled
-        if staged is None:
+        sealing = self._unsettled
+        if sealing is None:
             return
+        note = sealing.staged.note
         try:
-            swapped = self._register.swap(self._note, staged.note)
+            swapped = self._register.swap(self._note, note)
         except (sqlite3.Error, StoreUnavailable):
             # Failed for the caller does not mean failed on the device. What is there now decides.
-            if self._register.read() != staged.note:
+            if self._register.read() != note:
                 raise
             swapped = True
-        if not swapped and self._register.read() != staged.note:
+        if not swapped and self._register.read() != note:
             raise WalBroken(TWO_RECORDERS)
-        self._signed_is(staged)
+        self._note, self._unsettled, self._unapplied = note, None, sealing
 
-    def _signed_is(self, staged: Staged) -> None:
-        self._note, self._unsettled, self._unapplied = staged.note, None, staged
+    def _complete(self, sealing: Sealing) -> None:
+        self._apply(sealing.staged)  # 4, 5
+        self._unapplied = None
+        self._add_to_index(sealing.batch, sealing.located)  # 6
+        self._discard()  # 7
 
     def _apply(self, staged: Staged) -> None:
         for path, data in staged.files.items():
@@ -231,7 +238,6 @@ class Sealer:
         if isinstance(self._edge, Recent):
             self._edge.keep(staged.files)
         self.size = staged.size
-        self._unapplied = None
         for path in staged.files:
             # tlog-tiles: partial tiles MAY go once the full tile is there. Not before: who holds an older checkpoint
             # still asks for them, and falls back to the full one.
@@ -337,17 +343,18 @@ def fill_index(index: Index, storage: Storage, size: int) -> None:
     first = index.size
     if first == size:
         return
-    folders: dict[str, None] = {}
+    folders: dict[str, int] = {}
 
     def records() -> Iterator[tuple[int, dict[str, Any]]]:
         for number, raw in read_headers(storage.objects, first, size):
             header = orjson.loads(raw)
-            folders[folder_of(header)] = None
+            folder = folder_of(header)
+            folders[folder] = min(folders.get(folder, header["ts"]), header["ts"])
             yield number, header
 
     def bodies() -> Iterator[tuple[str, Located]]:
-        for folder in folders:
-            for name in storage.segments.names(folder):
+        for folder, since_us in folders.items():
+            for name in storage.segments.names(folder, since_us if first else 0):
                 yield from storage.segments.locate(name)
 
     index.fill(first, records(), bodies())

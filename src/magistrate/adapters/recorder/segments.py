@@ -39,8 +39,8 @@ class Segments(Protocol):
         """Yield every folder."""
         ...
 
-    def names(self, folder: str) -> list[str]:
-        """Return the segments of a folder, oldest first."""
+    def names(self, folder: str, since_us: int = 0) -> list[str]:
+        """Return the segments of a folder, oldest first; those may be missing that hold nothing from ``since_us`` on."""
         ...
 
     def locate(self, name: str) -> Iterator[tuple[str, Located]]:
@@ -156,8 +156,9 @@ class FileSegments:
         for folder in sorted(self._root.glob("body/*/*/*")):
             yield str(folder.relative_to(self._root / "body"))
 
-    def names(self, folder: str) -> list[str]:
-        """Return the segments of a folder, oldest first."""
+    def names(self, folder: str, since_us: int = 0) -> list[str]:
+        """Return the segments of a folder, oldest first. Any may hold what is new: they are appended to."""
+        del since_us
         found = (self._root / "body" / folder).glob("*.seg")
         return [str(path.relative_to(self._root)) for path in sorted(found, key=lambda path: int(path.stem))]
 

@@ -34,6 +34,13 @@ class Altered(Exception):  # noqa: N818  because it names what was found
         super().__init__(f"the store holds other bytes at `{path}` than were written there")
 
 
+def checked(path: str) -> str:
+    """Return the path of an object as it is. Raises ValueError: it would leave the log."""
+    if path.startswith("/") or ".." in path.split("/"):
+        raise ValueError(f"`{path}` is no path of an object")
+    return path
+
+
 def written_once(path: str) -> bool:
     """Return whether a path never gets other bytes: tiles (a partial one has its width in its path), bodies, key steps."""
     return path.startswith(("tile/", "body/", "keys/"))

@@ -5,6 +5,7 @@ import sqlite3
 from pathlib import Path
 
 from magistrate.adapters.recorder.disk import Disk
+from magistrate.adapters.recorder.storage import checked
 from magistrate.exchange.errors import ConfigurationError
 
 
@@ -48,9 +49,7 @@ class PosixObjects:
         """Nothing is held open."""
 
     def _file(self, path: str) -> Path:
-        if path.startswith("/") or ".." in path.split("/"):
-            raise ValueError(f"`{path}` is no path of an object")
-        return self.root / path
+        return self.root / checked(path)
 
 
 class SqliteRegister:
