@@ -25,7 +25,13 @@ from tests.faults.custody import Custody, draft, opened
 
 from .conftest import Store
 
+
+class Died(BaseException):
+    """What a SIGKILL is inside one process."""
+
+
 MOST_WRITES = 40
+"""More than a seal ever makes; the test below ends when a life makes fewer."""
 
 TOOLS_OF = {"directory": (), "postgres": (pytest.mark.tool("postgres"),)}
 CEPH = pytest.mark.tool("ceph")
@@ -40,11 +46,6 @@ FAILURES = [
     pytest.param("s3", Died, "before", marks=CEPH),
     pytest.param("locked-s3", StoreUnavailable, "after", marks=CEPH),
 ]
-"""More than a seal ever makes; the test below ends when a life makes fewer."""
-
-
-class Died(BaseException):
-    """What a SIGKILL is inside one process."""
 
 
 class Faulty:
