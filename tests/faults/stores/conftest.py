@@ -57,8 +57,9 @@ def s3_place(server: CephServer, *, lock: bool) -> S3Place:
 REMOTE = [
     pytest.param("postgres", marks=pytest.mark.tool("postgres")),
     pytest.param("s3", marks=pytest.mark.tool("ceph")),
-    pytest.param("locked-s3", marks=pytest.mark.tool("ceph")),
 ]
+LOCKED = pytest.param("locked-s3", marks=pytest.mark.tool("ceph"))
+"""Where what is locked behaves otherwise; the rest is shown without locks, for each write here takes tenths of a second."""
 
 
 def _store(name: str, request: pytest.FixtureRequest) -> Store:

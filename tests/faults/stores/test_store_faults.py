@@ -23,7 +23,7 @@ from magistrate.exchange.errors import ConfigurationError
 from tests.conformance.evidence.go_auditor import Ask
 from tests.faults.custody import Custody, draft, opened
 
-from .conftest import Store
+from .conftest import LOCKED, REMOTE, Store
 
 
 class Died(BaseException):
@@ -302,6 +302,7 @@ def _sealed(ledger: Ledger) -> None:
 
 @pytest.mark.requirement("A10")
 @pytest.mark.fault(52)
+@pytest.mark.parametrize("store", ["directory", *REMOTE, LOCKED], indirect=True)
 def test_an_erasure_destroys_keys_at_once_and_bytes_where_the_store_lets_go(
     tmp_path: Path, store: Store
 ) -> None:
@@ -321,6 +322,7 @@ def test_an_erasure_destroys_keys_at_once_and_bytes_where_the_store_lets_go(
 
 
 @pytest.mark.requirement("A9")
+@pytest.mark.parametrize("remote", [*REMOTE, LOCKED], indirect=True)
 def test_a_store_that_does_not_let_go_keeps_what_a_pruning_names(tmp_path: Path, remote: Store) -> None:
     """Pruned before its lock ends (a clock ran ahead), a segment stays, and the answer says why. Others go as a whole."""
     with opened(tmp_path, places=remote.places) as custody:

@@ -13,7 +13,7 @@ from magistrate.exchange.errors import ConfigurationError
 from tests.servers.ceph import CephServer
 from tests.servers.postgres import PostgresServer
 
-from .conftest import Store, s3_place
+from .conftest import LOCKED, REMOTE, Store, s3_place
 
 DAYS = dict(BUILT_IN)
 
@@ -69,6 +69,7 @@ def test_no_path_leaves_the_log(store: Store, tmp_path: Path) -> None:
 
 
 @pytest.mark.requirement("A2")
+@pytest.mark.parametrize("remote", [*REMOTE, LOCKED], indirect=True)
 def test_what_is_written_once_is_never_written_over(remote: Store, tmp_path: Path) -> None:
     """The same bytes again are a retry; other bytes are another's, and nobody goes on."""
     objects = files(remote, tmp_path)
