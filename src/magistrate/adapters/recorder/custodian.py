@@ -147,58 +147,20 @@ class Custodian:
         return Answer(outcome, "\n".join(answer.says for answer in answers), facts)
 
     def _erase_subject(self, subject: Subject, order: Erase, uid: int) -> Answer:
-        vault, by, told = self._ledger.vault, _by(order.by, uid), _reasoned(order.reason, order.by)
         facts: dict[str, object] = {"subject": subject.handle, "tenant": subject.tenant}
         against = self._holds_against(subject)
         if against:
-            # Kept first: a request that is on record and forgotten would be a promise broken.
-            waiting = Deferral(subject, uid, order.by.token)
-            self._deferred.keep(waiting)
-            record = self._ledger.record(
-                "erasure.deferred",
-                {"holds": against, "by": by},
-                tenant=subject.tenant,
-                subj=subject.handle,
-                bodies=told,
-            )
-            self._deferred.keep(msgspec.structs.replace(waiting, record=record))
-            says = (
-                f"deferred: {_spelled(against)} forbids erasing `{subject.handle}`; "
-                "it is carried out when nothing forbids it any more"
-            )
-            return Answer(Outcome.NO, says, {**facts, "record": record, "holds": against})
-        kids, kept = [], dict[str, int]()
-        for key in vault.keys_of(subject.handle):
-            if key.retention in self._ledger.schedule.binding:
-                kept[key.retention] = kept.get(key.retention, 0) + 1
-            else:
-                kids.append(key.kid)
+            return self._defer(subject, order, uid, against, facts)
+        kids, kept = self._keys_that_may_go(subject)
         if kept and not kids:
             says = (
                 f"nothing of `{subject.handle}` is left that may go: {', '.join(sorted(kept))} binds the rest"
             )
             self._deferred.drop(subject.handle)
             return Answer(Outcome.NO, says, {**facts, "keys": 0, "bodies": 0, "kept": kept})
-        ordered = []
-        earlier = self._deferred.of(subject.handle)
-        cause = [earlier.record] if earlier is not None and earlier.record else []
-        for at in range(0, max(1, len(kids)), KIDS_IN_AN_ORDER):
-            some = kids[at : at + KIDS_IN_AN_ORDER]
-            ordered.append(
-                self._ledger.record(
-                    "erasure.order",
-                    {"kids": some, "kept": kept, "by": by},
-                    phase="intent",
-                    tenant=subject.tenant,
-                    subj=subject.handle,
-                    cause=cause,
-                    bodies=told,
-                )
-            )
-            last = at + KIDS_IN_AN_ORDER >= len(kids)
-            vault.begin_erasure(Erasing(ordered[-1], subject, tuple(some), kept, last))
+        self._order(subject, order, uid, kids, kept)
         bodies, locked, records = 0, 0, []
-        for erasing in vault.unfinished():
+        for erasing in self._ledger.vault.unfinished():
             record, emptied = self._finish(erasing)
             records.append(record)
             bodies += emptied.bodies
@@ -212,6 +174,54 @@ class Custodian:
             says += f"; {sum(kept.values())} keys of {', '.join(sorted(kept))} are kept, because the law binds more than the request"
         facts |= {"record": records[-1], "keys": len(kids), "bodies": bodies, "kept": kept}
         return Answer(Outcome.NO if kept else Outcome.DONE, says, facts)
+
+    def _defer(
+        self, subject: Subject, order: Erase, uid: int, against: list[str], facts: dict[str, object]
+    ) -> Answer:
+        # Kept first: a request that is on record and forgotten would be a promise broken.
+        waiting = Deferral(subject, uid, order.by.token)
+        self._deferred.keep(waiting)
+        record = self._ledger.record(
+            "erasure.deferred",
+            {"holds": against, "by": _by(order.by, uid)},
+            tenant=subject.tenant,
+            subj=subject.handle,
+            bodies=_reasoned(order.reason, order.by),
+        )
+        self._deferred.keep(msgspec.structs.replace(waiting, record=record))
+        says = (
+            f"deferred: {_spelled(against)} forbids erasing `{subject.handle}`; "
+            "it is carried out when nothing forbids it any more"
+        )
+        return Answer(Outcome.NO, says, {**facts, "record": record, "holds": against})
+
+    def _keys_that_may_go(self, subject: Subject) -> tuple[list[str], dict[str, int]]:
+        """Return the keys of a person to destroy, and how many of which class the law keeps."""
+        kids, kept = [], dict[str, int]()
+        for key in self._ledger.vault.keys_of(subject.handle):
+            if key.retention in self._ledger.schedule.binding:
+                kept[key.retention] = kept.get(key.retention, 0) + 1
+            else:
+                kids.append(key.kid)
+        return kids, kept
+
+    def _order(self, subject: Subject, order: Erase, uid: int, kids: list[str], kept: dict[str, int]) -> None:
+        """Put on record that keys go, some with each record, and begin their erasure."""
+        earlier = self._deferred.of(subject.handle)
+        cause = [earlier.record] if earlier is not None and earlier.record else []
+        for at in range(0, max(1, len(kids)), KIDS_IN_AN_ORDER):
+            some = kids[at : at + KIDS_IN_AN_ORDER]
+            ordered = self._ledger.record(
+                "erasure.order",
+                {"kids": some, "kept": kept, "by": _by(order.by, uid)},
+                phase="intent",
+                tenant=subject.tenant,
+                subj=subject.handle,
+                cause=cause,
+                bodies=_reasoned(order.reason, order.by),
+            )
+            last = at + KIDS_IN_AN_ORDER >= len(kids)
+            self._ledger.vault.begin_erasure(Erasing(ordered, subject, tuple(some), kept, last))
 
     def _holds_against(self, subject: Subject) -> list[str]:
         holds = self.in_force()

@@ -81,21 +81,8 @@ class Recorder:
         sealing.start()
         attester = self._attester()
         ready()
-        next_heartbeat = time.monotonic() + self._settings.heartbeat_s
-        next_closings = time.monotonic()
         try:
-            while not self._stopping and self._fatal is None:
-                group = self._take(listener)
-                if time.monotonic() >= next_heartbeat:
-                    next_heartbeat = time.monotonic() + self._settings.heartbeat_s
-                    group.append(self._ledger.heartbeat())
-                if group:
-                    self._write(group)
-                if time.monotonic() >= next_closings:
-                    next_closings = time.monotonic() + CLOSINGS_EVERY_S
-                    if closings := self._ledger.closings():
-                        self._write(closings)
-                self._obey()
+            self._work(listener)
             if self._fatal is None:
                 self._drain()
                 self._close_traces()
@@ -123,6 +110,23 @@ class Recorder:
             self._ledger.size,
             "" if clean else "; the rest waits for the next start",
         )
+
+    def _work(self, listener: socket.socket) -> None:
+        """Take, write, obey, until told to stop or something is beyond repair."""
+        next_heartbeat = time.monotonic() + self._settings.heartbeat_s
+        next_closings = time.monotonic()
+        while not self._stopping and self._fatal is None:
+            group = self._take(listener)
+            if time.monotonic() >= next_heartbeat:
+                next_heartbeat = time.monotonic() + self._settings.heartbeat_s
+                group.append(self._ledger.heartbeat())
+            if group:
+                self._write(group)
+            if time.monotonic() >= next_closings:
+                next_closings = time.monotonic() + CLOSINGS_EVERY_S
+                if closings := self._ledger.closings():
+                    self._write(closings)
+            self._obey()
 
     def stop(self, number: int = 0, stack: FrameType | None = None) -> None:
         """Ask the loop to end; also a signal handler."""
