@@ -5,7 +5,7 @@ import re
 import pytest
 from chunk_invariance import assert_chunk_invariant
 from chunk_invariance.adapters import per_chunk
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.unit.classify.test_sinks import IMAGES, LINKS, STAY
 
@@ -256,6 +256,7 @@ SAID = [
 
 
 @calm
+@example(["ada@analytical.org", "ada@analytical.org.uk"], "ada@analytical.org", 0)
 @given(
     st.lists(st.sampled_from(SAID), max_size=5),
     st.lists(st.sampled_from([*SAID, *map(str.upper, SAID), " ", "a", ".", "İ", "-", "é"]), max_size=12).map(

@@ -86,7 +86,8 @@ class Echoes:
             for length in self._lengths.get(lower[start : start + SHORTEST_ECHO], ()):
                 end = start + length
                 name = self._tokens.get(lower[start:end])
-                if name is not None and not lower[end : end + 1].isalnum():
+                # At the end of the text a slice is shorter than it was asked for, and may be another, shorter value.
+                if name is not None and end <= len(lower) and not lower[end : end + 1].isalnum():
                     yield start, end, name
                     at = end
                     break
