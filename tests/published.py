@@ -58,11 +58,16 @@ class Published:
         self.headers.append(header)
         return header
 
-    def call(self, trace: str, *, at_s: float = 0.0, ends: bool = True, **fields: Any) -> dict[str, Any]:
-        """An intent, and its outcome."""
+    def call(
+        self, trace: str, *, at_s: float = 0.0, ends: bool = True, closes: int = 0, **fields: Any
+    ) -> dict[str, Any]:
+        """An intent, and its outcome, which is the end of the trace if it says how many records ``closes`` it."""
         intent = self.add(self.header("llm.request", "intent", trace=trace, at_s=at_s, **fields))
         if ends:
-            self.add(self.header("llm.response", "outcome", trace=trace, at_s=at_s, cause=[intent["eid"]]))
+            end = {"closes": closes} if closes else {}
+            self.add(
+                self.header("llm.response", "outcome", trace=trace, at_s=at_s, cause=[intent["eid"]], **end)
+            )
         return intent
 
     def note(self, kind: str, at_s: float, **facts: Any) -> dict[str, Any]:

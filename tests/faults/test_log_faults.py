@@ -274,6 +274,18 @@ def ended_with(records: int) -> Callable[[Spoiled], None]:
     return spoil
 
 
+def ended_by_its_outcome_with(records: int) -> Callable[[Spoiled], None]:
+    """Makes the last outcome of a trace its end, with a count."""
+
+    def spoil(log: Spoiled) -> None:
+        headers = log.headers()
+        at = max(index for index, header in enumerate(headers) if header["phase"] == "outcome")
+        headers[at]["closes"] = records
+        log.rewrite_headers(headers)
+
+    return spoil
+
+
 def recorded_twice(log: Spoiled) -> None:
     headers = log.headers()
     again = next(header for header in headers if header["phase"] == "intent")
@@ -339,6 +351,9 @@ def from_a_snapshot(log: Spoiled) -> None:
         pytest.param(ended_with(3), "tampered", marks=pytest.mark.fault(50)),
         pytest.param(ended_with(1), "tampered", marks=pytest.mark.fault(50)),
         pytest.param(ended_with(2), "valid", marks=pytest.mark.fault(50)),
+        pytest.param(ended_by_its_outcome_with(1), "tampered", marks=pytest.mark.fault(50)),
+        pytest.param(ended_by_its_outcome_with(3), "tampered", marks=pytest.mark.fault(50)),
+        pytest.param(ended_by_its_outcome_with(2), "valid", marks=pytest.mark.fault(50)),
         pytest.param(in_the_wrong_order, "tampered", marks=pytest.mark.fault(51)),
         pytest.param(a_foreign_cause, "tampered", marks=pytest.mark.fault(51)),
     ],

@@ -83,6 +83,17 @@ async def test_an_allowed_call_is_answered_between_two_durable_records() -> None
     assert outcome["model"]["version"] == "m-2026"  # type: ignore[index]
 
 
+@pytest.mark.requirement("A2")
+async def test_only_a_trace_that_no_client_named_ends_with_its_call() -> None:
+    """A client that names its trace may go on in it."""
+    world = World(answering())
+    await world.ask(CHAT, chat())
+    await world.ask(CHAT, chat(), traceparent=f"00-{'a' * 32}-{'b' * 16}-01")
+    _, own, _, named = (draft.header for draft in world.evidence.drafts)
+    assert own["closes"] == 2
+    assert (named["trace"], "closes" in named) == ("a" * 32, False)
+
+
 async def test_the_endpoint_sees_its_own_model_name_and_none_of_the_clients_credentials() -> None:
     """A virtual key must not travel on."""
     world = World(answering())

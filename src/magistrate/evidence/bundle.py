@@ -16,7 +16,7 @@ import msgspec
 
 from magistrate.evidence.attested import text_of
 from magistrate.evidence.canonical import decode
-from magistrate.evidence.links import TRACE_CLOSE, Custody
+from magistrate.evidence.links import Custody, is_end
 from magistrate.evidence.members import UNREADABLE, Members
 from magistrate.evidence.note import NoteError, Verifier
 from magistrate.evidence.noted import Noted
@@ -167,7 +167,7 @@ def _check_custody(files: Members, headers: Mapping[int, dict[str, Any]], noted:
         place = f"trace/{index}.json"
         custody.add(place, said(headers[index], files[place]))
     custody.finish()
-    if headers and headers[max(headers)]["t"] != TRACE_CLOSE:
+    if headers and not is_end(headers[max(headers)]):
         noted.remark(
             f"trace/{max(headers)}.json",
             "is the last record here, and its trace was not closed yet: whether others followed is not shown",

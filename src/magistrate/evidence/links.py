@@ -5,7 +5,8 @@
 heard; a longer silence is shown, and who announced its end is told apart from who fell silent.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from magistrate.evidence.costs import Costs
 from magistrate.evidence.handed import Handed
@@ -17,7 +18,6 @@ LONGEST_CALL_US = 3_600_000_000
 
 TRACE_CLOSE = "trace.close"
 """Says how many records a trace has since it began or was last closed (``ext.records``)."""
-
 PATIENCE = 3
 """So many announced intervals may pass before a silence is one: a busy disk delays a heartbeat, and so does a full one."""
 
@@ -107,10 +107,13 @@ class Custody:
     def _count(self, place: str, record: Said) -> None:
         trace = record.trace
         before = self._since.get(trace, 0) if record.prev else 0
-        if record.t != TRACE_CLOSE:
-            self._since[trace] = before + 1
-            return
-        said = record.ext.get("records")
+        if record.t == TRACE_CLOSE:
+            said = record.ext.get("records")
+        else:
+            before, said = before + 1, record.closes
+            if said is None:
+                self._since[trace] = before
+                return
         if said != before:
             self._noted.tampered(place, f"closes its trace with {said} records, {before} are here")
         self._since.pop(trace, None)
@@ -193,3 +196,8 @@ class Links:
 def _named(recovery: Said) -> list[str]:
     calls = recovery.ext.get("calls", [])
     return [call for call in calls if type(call) is str] if type(calls) is list else []
+
+
+def is_end(header: Mapping[str, Any]) -> bool:
+    """Return whether a record says that its trace ends with it."""
+    return header["t"] == TRACE_CLOSE or "closes" in header

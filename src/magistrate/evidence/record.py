@@ -14,6 +14,7 @@ From the gateway:
 ``trace``       id that the records of one interaction share; empty for notes of the recorder
 ``parent``      span that the client named as its own
 ``cause``       ids of earlier records that this one follows from; an outcome names its intent
+``closes``      records of the trace up to this one, if it is its end; kept only where the recorder counts the same
 ``tenant``, ``app``, ``actor``       who called, as key and application; never a person's name
 ``policy``      bundle hash and mode; ``verdict``, ``labels``, ``endpoints``: what was decided, and by which rules
 ``model``, ``usage``, ``outcome``, ``attempts``, ``eligibility``   what happened
@@ -48,6 +49,8 @@ PHASES: Mapping[str, str] = {
     "recorder.start": "note",
     "recorder.stop": "note",
     "shard.open": "note",
+    "trace.close": "note",
+    "writer.end": "note",
     "access.read": "note",
     "erasure.order": "intent",
     "erasure": "outcome",
@@ -58,6 +61,9 @@ PHASES: Mapping[str, str] = {
     "retention.prune": "note",
 }
 """Every type that this product writes, with the phase it has."""
+
+ONE_CALL = 2
+"""Records of a call, and what the outcome of one that is its trace's only call says in ``closes``."""
 
 MOST_BODIES = 64
 
@@ -104,7 +110,9 @@ def check_shape(header: Mapping[str, object]) -> None:
         raise ValueError("`wseq` is no number from 1 on")
     if type(ts) is not int or not 0 <= ts <= LARGEST_INTEGER:
         raise ValueError("`ts` is no time in microseconds")
-    cause, body = get("cause", ()), get("body", ())
+    closes, cause, body = get("closes", 1), get("cause", ()), get("body", ())
+    if type(closes) is not int or not 0 < closes <= LARGEST_INTEGER:
+        raise ValueError("`closes` is no count from 1 on")
     if cause != () and not (isinstance(cause, list | tuple) and all(type(one) is str for one in cause)):
         raise ValueError("`cause` is no list of ids")
     if body == ():

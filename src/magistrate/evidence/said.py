@@ -32,6 +32,8 @@ class Said(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The prices that it puts in force."""
     usage: dict[str, Any] | None
     """Tokens and cost, if it names the prices they were reckoned with."""
+    closes: int | None
+    """How many records its trace has, itself included, if it is the trace's end."""
 
 
 _OWN = {"kind": "recorder", "handle": ""}
@@ -57,6 +59,7 @@ def said(header: dict[str, Any], raw: bytes) -> Said:
         _hand(header) if "handed" in header else None,
         prices if type(prices) is dict and header["t"] == "config.change" else None,
         usage if type(usage) is dict and type(usage.get("prices")) is str else None,
+        header.get("closes"),
     )
 
 

@@ -53,7 +53,10 @@ class Case:
         self.inbound = inbound
         self.line = line
         self.record = line.ids.record()
-        self.trace, self.parent = _trace_of(inbound.headers, line)
+        self.trace, self.parent = _trace_of(inbound.headers)
+        self.begins_trace = not self.trace
+        """Whether the client named no trace: nobody else knows of this one yet."""
+        self.trace = self.trace or line.ids.trace()
         self.wire: WireRoute | None = None
         self.params: Mapping[str, str] = {}
         self.body = b""
@@ -150,7 +153,7 @@ class Case:
         )
 
 
-def _trace_of(headers: Mapping[str, str], line: Line) -> tuple[str, str]:
+def _trace_of(headers: Mapping[str, str]) -> tuple[str, str]:
     # W3C Trace Context section 3.2: an invalid header is ignored and a new trace begins.
     match = _TRACEPARENT.fullmatch(headers.get("traceparent", ""))
-    return (match[1], match[2]) if match else (line.ids.trace(), "")
+    return (match[1], match[2]) if match else ("", "")

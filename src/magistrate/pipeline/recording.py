@@ -11,6 +11,7 @@ import orjson
 
 from magistrate.classify.sinks import DETECTOR
 from magistrate.evidence.draft import Body, Draft
+from magistrate.evidence.record import ONE_CALL
 from magistrate.exchange.content import PartKind
 from magistrate.exchange.decision import Decision
 from magistrate.exchange.errors import EvidenceUnavailable, Refused
@@ -101,6 +102,8 @@ def _outcome(case: Case) -> Draft:
     outcome = case.outcome()
     header = _header(case, "llm.response", "outcome", case.line.ids.record(), case.line.clock.now_us())
     header["cause"] = [case.record]
+    if case.begins_trace:
+        header["closes"] = ONE_CALL
     header["outcome"] = {
         "ending": outcome.ending.value,
         "status": outcome.status,

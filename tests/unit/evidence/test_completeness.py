@@ -9,6 +9,7 @@ from tests.published import COSIGNER, EVERY_MS, SIGNER, START_US, Published, eid
 
 from magistrate.evidence.attested import Attested
 from magistrate.evidence.cosignature import ML_DSA_44, Cosigner
+from magistrate.evidence.record import check_shape
 from magistrate.evidence.report import Report, Verdict
 from magistrate.evidence.verify import verify_log
 
@@ -257,6 +258,30 @@ def test_the_end_of_a_trace_counts_its_records(said: Any, verdict: Verdict) -> N
     assert [problem.what for problem in report.findings] == (
         [] if verdict is Verdict.VALID else [f"closes its trace with {said} records, 2 are here"]
     )
+
+
+@pytest.mark.requirement("A2")
+@pytest.mark.fault(50)
+@pytest.mark.parametrize(
+    ("closes", "verdict"), [(2, Verdict.VALID), (1, Verdict.TAMPERED), (3, Verdict.TAMPERED)]
+)
+def test_an_outcome_that_ends_its_trace_counts_its_records(closes: int, verdict: Verdict) -> None:
+    log = Published()
+    log.call("a" * 32, at_s=1, closes=closes)
+    report = verified(log)
+    assert report.verdict is verdict
+    assert [problem.what for problem in report.findings] == (
+        [] if verdict is Verdict.VALID else [f"closes its trace with {closes} records, 2 are here"]
+    )
+
+
+@pytest.mark.requirement("A2")
+@pytest.mark.parametrize("closes", ["2", 2.0, 0, -1, True, None, []])
+def test_an_end_that_is_no_count_is_no_record(closes: Any) -> None:
+    log = Published()
+    header = log.header("llm.response", "outcome", trace="a" * 32, at_s=1, cause=[eid(1)], closes=closes)
+    with pytest.raises(ValueError, match="`closes` is no count"):
+        check_shape(header)
 
 
 @pytest.mark.requirement("A2")

@@ -390,7 +390,8 @@ class Ledger:
             ]
         finally:
             gc.enable()
-        writer = Writer(origin, self._vault, self._wal, first + len(entries), self.schedule)
+        count = first + len(entries)
+        writer = Writer(origin, self._vault, self._wal, count, self.schedule, self._traces)
         dangling = self._remember(writer, pending)
         # Not sealed here: what was read back is durable, like everything that waits for the sealer.
         self._wal.open(writer.next_index)

@@ -6,19 +6,20 @@ import re
 import sqlite3
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
 import orjson
 
 from magistrate.adapters.recorder.frames import Ack
-from magistrate.adapters.recorder.traces import Link
+from magistrate.adapters.recorder.traces import Link, OpenTraces
 from magistrate.adapters.recorder.vault import Vault, quarter
 from magistrate.adapters.recorder.wal import Entry, WriteAheadLog
 from magistrate.evidence.canonical import LARGEST_INTEGER, encode
 from magistrate.evidence.draft import Draft
 from magistrate.evidence.merkle import leaf_hash
+from magistrate.evidence.record import ONE_CALL
 from magistrate.evidence.retention import Schedule
 from magistrate.evidence.seal import LARGEST_BODY, seal
 
@@ -89,11 +90,13 @@ class Kept(msgspec.Struct, frozen=True, gc=False):
 class _Group:
     """What a group would change; nothing of it counts before the group is durable."""
 
-    __slots__ = ("kept", "places", "previous", "sequence")
+    __slots__ = ("begun", "kept", "places", "previous", "sequence")
 
     def __init__(self) -> None:
         self.kept: list[Kept] = []
         self.places: dict[str, tuple[int, bytes]] = {}
+        self.begun: set[str] = set()
+        """Traces that begin in this group and have one intent so far."""
         self.previous: dict[str, bytes] = {}
         self.sequence: dict[str, int] = {}
 
@@ -102,12 +105,20 @@ class Writer:
     """Makes groups of drafts durable. One thread."""
 
     def __init__(
-        self, log: str, vault: Vault, wal: WriteAheadLog, next_index: int, schedule: Schedule
+        self,
+        log: str,
+        vault: Vault,
+        wal: WriteAheadLog,
+        next_index: int,
+        schedule: Schedule,
+        traces: OpenTraces,
     ) -> None:
         self._log = log
         self._vault = vault
         self._schedule = schedule
         self._wal = wal
+        self._traces = traces
+        """What is durable; read here, added to by the ledger."""
         self._places: Bounded[tuple[int, bytes]] = Bounded(REMEMBERED_IDS)
         self._previous: Bounded[bytes] = Bounded(REMEMBERED_TRACES)
         self._sequence: Bounded[int] = Bounded(REMEMBERED_WRITERS)
@@ -205,6 +216,8 @@ class Writer:
             "ret": ret,
             "body": [one.meta for one in sealed],
         }
+        if "closes" in header and not self._is_whole(group, header):
+            del header["closes"]
         raw = encode(header)
         # Only now, when nothing of this draft can be refused any more, does it count for the drafts behind it.
         bodies = tuple((body.part, one.ciphertext) for body, one in zip(draft.bodies, sealed, strict=True))
@@ -214,7 +227,15 @@ class Writer:
         group.sequence[wid] = wseq
         if trace:
             group.previous[trace] = hashlib.sha256(raw).digest()
+            (group.begun.discard if previous or header["phase"] != "intent" else group.begun.add)(trace)
         return place
+
+    def _is_whole(self, group: _Group, header: Mapping[str, Any]) -> bool:
+        """Return whether an outcome and its intent are all there is of a trace, as whoever handed it over claims."""
+        trace = header["trace"]
+        if header["closes"] != ONE_CALL or header["phase"] != "outcome":
+            return False
+        return trace in group.begun if trace in group.previous else self._traces.is_one_open_call(trace)
 
     def _commit(self, group: _Group) -> None:
         self.next_index += len(group.kept)

@@ -26,7 +26,7 @@ from magistrate.app.custody import open_content, person
 from magistrate.app.places import open_log
 from magistrate.evidence.bundle import Exported, write_bundle
 from magistrate.evidence.checkpoint import parse as parse_checkpoint
-from magistrate.evidence.links import TRACE_CLOSE
+from magistrate.evidence.links import is_end
 from magistrate.evidence.note import Verifier, open_note
 from magistrate.evidence.proof import Proof
 from magistrate.evidence.said import facts
@@ -324,9 +324,9 @@ def _gone(reader: EvidenceReader, header: dict[str, Any]) -> dict[str, Any] | No
 
 
 def _end_of(last: Row, header: dict[str, Any]) -> str:
-    if last.type != TRACE_CLOSE:
+    if not is_end(header):
         return "[dim]not closed yet: whether more follows is not on record[/dim]"
-    records = facts(header).get("records", "?")
+    records = header.get("closes") or facts(header).get("records", "?")
     return f"[dim]closed after {records} records, by record {last.index}[/dim]"
 
 

@@ -209,9 +209,14 @@ func record(index int64, raw []byte, origin string, c *custody, bodies map[strin
 		}
 		if text("t") != "trace.close" {
 			c.since[text("trace")]++
-		} else {
+		}
+		closes, ends := header["closes"]
+		if text("t") == "trace.close" {
 			said, _ := header["ext"].(map[string]any)
-			records, _ := said["records"].(json.Number)
+			closes, ends = said["records"], true
+		}
+		if ends {
+			records, _ := closes.(json.Number)
 			if counted, err := records.Int64(); err != nil || counted != c.since[text("trace")] {
 				return fmt.Errorf("closes its trace with %s records, %d are here", records, c.since[text("trace")])
 			}
