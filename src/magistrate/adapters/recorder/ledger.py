@@ -86,6 +86,8 @@ class Settings:
     places: Places = field(default_factory=Places)
     """Where published files and the newest checkpoint are kept, if not in ``evidence``."""
     seal_every_s: float = 1.0
+    keep_awake: bool = True
+    """Whether processors are kept ready while drafts follow closely, see `alertness`."""
 
 
 class Ledger:
