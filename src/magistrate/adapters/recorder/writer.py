@@ -21,7 +21,7 @@ from magistrate.evidence.draft import Draft
 from magistrate.evidence.merkle import leaf_hash
 from magistrate.evidence.record import ONE_CALL
 from magistrate.evidence.retention import Schedule
-from magistrate.evidence.seal import LARGEST_BODY, seal
+from magistrate.evidence.seal import LARGEST_BODY, Sealed, seal
 
 REMEMBERED_IDS = 65_536
 """Drafts handed over twice are recognised within this window: several times what a gateway may have waiting."""
@@ -190,21 +190,7 @@ class Writer:
             handle = self._vault.handle(draft.tenant, draft.subject) if draft.subject else ""
         # What the recorder says of a person is not lost with that person's keys.
         keyed = "" if submission.own else handle
-        kid, key = self._vault.key_for(draft.tenant, keyed, draft.retention, quarter(header["ts"]))
-        sealed = [
-            seal(
-                body.content,
-                key=key,
-                log=self._log,
-                eid=eid,
-                part=body.part,
-                media=body.media,
-                kid=kid,
-                salt=os.urandom(32),
-                nonce=os.urandom(12),
-            )
-            for body in draft.bodies
-        ]
+        sealed = self._seal(draft, keyed) if draft.bodies else []
         wseq = (group.sequence.get(wid) or self._sequence.get(wid) or 0) + 1
         previous = (group.previous.get(trace) or self._previous.get(trace, b"")) if trace else b""
         header |= {
@@ -229,6 +215,24 @@ class Writer:
             group.previous[trace] = hashlib.sha256(raw).digest()
             (group.begun.discard if previous or header["phase"] != "intent" else group.begun.add)(trace)
         return place
+
+    def _seal(self, draft: Draft, handle: str) -> list[Sealed]:
+        header: Mapping[str, Any] = draft.header
+        kid, key = self._vault.key_for(draft.tenant, handle, draft.retention, quarter(header["ts"]))
+        return [
+            seal(
+                body.content,
+                key=key,
+                log=self._log,
+                eid=header["eid"],
+                part=body.part,
+                media=body.media,
+                kid=kid,
+                salt=os.urandom(32),
+                nonce=os.urandom(12),
+            )
+            for body in draft.bodies
+        ]
 
     def _is_whole(self, group: _Group, header: Mapping[str, Any]) -> bool:
         """Return whether an outcome and its intent are all there is of a trace, as whoever handed it over claims."""
