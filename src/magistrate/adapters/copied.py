@@ -22,6 +22,19 @@ class LogCopy:
         self._folders: dict[str, dict[tuple[str, str], tuple[Path, int]]] = {}
         self._open: tuple[Path, BinaryIO] | None = None
 
+    @property
+    def vkey(self) -> str:
+        """The key beside the log, which proves nothing; empty if there is none."""
+        return (self.objects.get("log.vkey") or b"").decode("ascii", "replace").strip()
+
+    def closed(self) -> dict[int, "LogCopy"]:
+        """Return the closed shards that stand below the log, by number, oldest first."""
+        found = [path for path in (self._root / "shards").glob("*/checkpoint") if path.parent.name.isdigit()]
+        return {
+            int(path.parent.name): LogCopy(path.parent)
+            for path in sorted(found, key=lambda path: int(path.parent.name))
+        }
+
     def cosigned(self) -> bytes:
         """Return the newest checkpoint with the cosignatures of witnesses; empty if there is none."""
         return self.objects.get(COSIGNED) or b""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from magistrate.adapters.recorder.ledger import Settings
 from magistrate.adapters.recorder.process import serve
+from magistrate.adapters.recorder.rotation import Limits
 from magistrate.adapters.telemetry.logs import configure
 from magistrate.app.attestation import recorder_plan
 from magistrate.app.settings import Config
@@ -37,6 +38,7 @@ def recorder_settings(config: Config) -> Settings:
         retention=config.evidence.retention.schedule(),
         writers=frozenset(map(_user, config.evidence.writers)),
         plan=recorder_plan(config.evidence),
+        limits=Limits(config.evidence.shard.records or 0, (config.evidence.shard.days or 0) * 86_400),
     )
 
 

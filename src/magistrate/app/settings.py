@@ -162,6 +162,15 @@ class TimestampSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """PEM file of the certificates that its stamps are verified with, ending in a root."""
 
 
+class ShardSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When the log goes on in a new shard by itself. `magistrate evidence rotate` does it at any time."""
+
+    records: Annotated[int, Meta(ge=1000, le=1 << 40)] | None = None
+    """A shard of so many records is closed; empty: size does not matter."""
+    days: Annotated[float, Meta(ge=0.01, le=36_500)] | None = None
+    """A shard that began so many days ago is closed; empty: age does not matter. Half a year is usual."""
+
+
 class EvidenceSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the log is kept."""
 
@@ -186,6 +195,7 @@ class EvidenceSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timestamp: tuple[TimestampSetting, ...] = ()
     """Who time-stamps checkpoints."""
     timestamp_every_s: Annotated[float, Meta(ge=10, le=86_400)] = 600.0
+    shard: ShardSetting = ShardSetting()
 
 
 LabelName = Annotated[

@@ -8,7 +8,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import msgspec
@@ -28,11 +28,11 @@ from magistrate.app.verifying import (
 )
 from magistrate.evidence.attested import Attested
 from magistrate.evidence.bundle import verify_bundle
+from magistrate.evidence.chain import Copy, number_of, verify_shards
 from magistrate.evidence.monitor import look
 from magistrate.evidence.note import NoteError, Verifier
 from magistrate.evidence.report import Report
 from magistrate.evidence.trust import Trust
-from magistrate.evidence.verify import verify_log
 from magistrate.exchange.errors import ConfigurationError
 
 ENDS = "exit status: 0 valid, 1 tampered, 2 cannot tell or bad usage, 3 stale"
@@ -58,21 +58,29 @@ def run(arguments: Sequence[str]) -> int:
 
 def _log(given: argparse.Namespace) -> int:
     trust = read_policy(given.policy) if given.policy else None
-    with closing(LogCopy(given.directory)) as copy:
-        report = verify_log(
-            copy.objects,
-            _key(given, trust),
-            also=given.also,
-            attested=Attested(
-                trust=trust,
-                authorities=read_authorities(given.tsa_ca),
-                cosigned=copy.cosigned(),
-                tokens=copy.tokens(),
-                now_us=time.time_ns() // 1000,
-                max_age_us=int(given.max_age * 1e6),
-            ),
-            ciphertext=copy.ciphertext if given.bodies else None,
-        )
+    authorities = read_authorities(given.tsa_ca)
+    with ExitStack() as stack:
+        newest = stack.enter_context(closing(LogCopy(given.directory)))
+        closed = {number: stack.enter_context(closing(copy)) for number, copy in newest.closed().items()}
+        number = number_of(newest.objects.get)
+        copies = [
+            Copy(
+                number,
+                copy.objects,
+                copy.vkey,
+                Attested(
+                    trust=trust,
+                    authorities=authorities,
+                    cosigned=copy.cosigned(),
+                    tokens=copy.tokens(),
+                    now_us=time.time_ns() // 1000,
+                    max_age_us=int(given.max_age * 1e6) if copy is newest else 0,
+                ),
+                copy.ciphertext if given.bodies else None,
+            )
+            for number, copy in {**closed, number: newest}.items()
+        ]
+        report = verify_shards(copies, _key(given, trust), also=given.also)
     return _tell(report, given, "log")
 
 

@@ -9,6 +9,9 @@ from typing import Any
 
 import msgspec
 
+_Folder = tuple[str, str]
+"""A shard's name, and a folder in it. An order in one shard may speak of bodies in another."""
+
 
 class _Gone(msgspec.Struct):
     """Bodies of one place and key that are not there."""
@@ -30,8 +33,8 @@ class Absences:
 
     def __init__(self) -> None:
         self._erased: set[str] = set()
-        self._pruned: dict[str, _Pruned] = {}
-        self._gone: dict[tuple[str, str], _Gone] = {}
+        self._pruned: dict[_Folder, _Pruned] = {}
+        self._gone: dict[tuple[_Folder, str], _Gone] = {}
         self.erased = 0
         self.pruned = 0
 
@@ -45,11 +48,11 @@ class Absences:
         elif header["t"] == "retention.prune":
             for segment in _listed(facts, "segments"):
                 if isinstance(segment, dict) and isinstance(segment.get("name"), str):
-                    self._doom(segment, header["ts"])
+                    self._doom(str(segment.get("log", header.get("log", ""))), segment, header["ts"])
 
-    def _doom(self, segment: dict[str, Any], when: int) -> None:
+    def _doom(self, log: str, segment: dict[str, Any], when: int) -> None:
         name, count = segment["name"], segment.get("bodies")
-        pruned = self._pruned.setdefault(name.rpartition("/")[0], _Pruned({}))
+        pruned = self._pruned.setdefault((log, name.rpartition("/")[0]), _Pruned({}))
         # Named again after a crash, a segment is still one: it excuses what stood in it, once.
         pruned.bodies[name, str(segment.get("sha256"))] = count if type(count) is int and count > 0 else 0
         pruned.when = max(pruned.when, when)
@@ -58,7 +61,8 @@ class Absences:
         """Take note of a body that is not there; ``folder`` is where its segment would be."""
         ret = header.get("ret")
         until = ret.get("until") if isinstance(ret, dict) else None
-        gone = self._gone.setdefault((folder, str(meta.get("kid", ""))), _Gone(0, place, 0))
+        where = str(header.get("log", "")), folder
+        gone = self._gone.setdefault((where, str(meta.get("kid", ""))), _Gone(0, place, 0))
         gone.count += 1
         gone.until = max(gone.until, until if type(until) is int else 1 << 62)
 

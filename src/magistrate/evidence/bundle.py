@@ -18,13 +18,17 @@ import msgspec
 
 from magistrate.evidence.attested import text_of
 from magistrate.evidence.canonical import decode
+from magistrate.evidence.checkpoint import parse as parse_checkpoint
 from magistrate.evidence.links import Custody, Noted
 from magistrate.evidence.note import NoteError, Verifier
 from magistrate.evidence.page import LAYOUT, page
-from magistrate.evidence.proof import Proof, ProofError, check, parse
+from magistrate.evidence.proof import Proof, ProofError, check_in, parse
+from magistrate.evidence.reached import Reached
 from magistrate.evidence.record import check_shape
 from magistrate.evidence.report import Report, Verdict, worst
 from magistrate.evidence.seal import SALT_BYTES, opens
+from magistrate.evidence.shards import Beginning
+from magistrate.evidence.succession import Step, kept_steps
 from magistrate.evidence.timestamp import Authority, Forged, StampError, first_to_hold
 from magistrate.evidence.trust import Trust
 
@@ -32,7 +36,9 @@ LARGEST_BUNDLE = 256 * 1024 * 1024
 LARGEST_MEMBER = 128 * 1024 * 1024
 LARGEST_WHOLE = 512 * 1024 * 1024
 MOST_MEMBERS = 20_000
-_NAME = re.compile(r"(?:record\.(?:json|tlog-proof)|trace/[0-9]{1,16}\.(?:json|tlog-proof)|(?:bodies|salts)/[0-9]{1,16}-[a-z0-9][a-z0-9._-]{0,63}"
+_NAME = re.compile(r"(?:record\.(?:json|tlog-proof)|trace/(?:[0-9]{1,4}\.)?[0-9]{1,16}\.(?:json|tlog-proof)"
+                   r"|(?:bodies|salts)/(?:[0-9]{1,4}\.)?[0-9]{1,16}-[a-z0-9][a-z0-9._-]{0,63}"
+                   r"|(?:succession|shards)/[0-9]{1,4}\.(?:json|tlog-proof)"
                    r"|checkpoint(?:\.[1-9])?\.tsr|policy\.txt|READ-ME\.txt|verify\.mjs|index\.html)")  # fmt: skip
 PAGE = "index.html"
 _COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
@@ -41,20 +47,40 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 class Exported(msgspec.Struct, frozen=True):
-    """One record for a bundle: its exact bytes, its proof, and its opened bodies (content, salt) by part."""
+    """One record for a bundle: its exact bytes, its proof, its opened bodies (content, salt) by part, and its shard."""
 
     raw: bytes
     proof: Proof
     bodies: Mapping[str, tuple[bytes, bytes]] = {}
+    shard: int = 1
 
 
-def write_bundle(call: int, records: Sequence[Exported], policy: str, stamps: Sequence[bytes] = ()) -> bytes:
-    """Return the bundle of the records of one trace; ``call`` is the log index of the one it is about.
+class Lineage(msgspec.Struct, frozen=True):
+    """How keys have followed one another up to those that signed, oldest first, and how shards began, by number."""
+
+    steps: Sequence[Step] = ()
+    beginnings: Mapping[int, Beginning] = {}
+
+
+NO_LINEAGE = Lineage()
+
+
+def write_bundle(
+    call: int,
+    records: Sequence[Exported],
+    policy: str,
+    stamps: Sequence[bytes] = (),
+    *,
+    shard: int = 1,
+    lineage: Lineage = NO_LINEAGE,
+) -> bytes:
+    """Return the bundle of the records of one trace; ``call`` in ``shard`` is the index of the one it is about.
 
     ``policy`` says who signs and who cosigns (`trust.Trust.encode`); ``stamps`` are time-stamp tokens for the checkpoint
     that the proofs lead to. The same input gives the same bytes.
     """
-    chosen = next(record for record in records if record.proof.index == call)
+    chosen = next(record for record in records if (record.shard, record.proof.index) == (shard, call))
+    several = len({record.shard for record in records}) > 1
     files: dict[str, bytes] = {
         "READ-ME.txt": _text("read-me.txt"),
         "verify.mjs": _text("verify.mjs"),
@@ -65,12 +91,18 @@ def write_bundle(call: int, records: Sequence[Exported], policy: str, stamps: Se
     for number, token in enumerate(stamps):
         files[f"checkpoint.{number}.tsr" if number else "checkpoint.tsr"] = token
     for record in records:
-        index = record.proof.index
+        index = f"{record.shard}.{record.proof.index}" if several else f"{record.proof.index}"
         files[f"trace/{index}.json"] = record.raw
         files[f"trace/{index}.tlog-proof"] = record.proof.encode()
         for part, (content, salt) in record.bodies.items():
             files[f"bodies/{index}-{part}"] = content
             files[f"salts/{index}-{part}"] = salt
+    for number, step in enumerate(lineage.steps, 1):
+        files[f"succession/{number}.json"] = step.raw
+        files[f"succession/{number}.tlog-proof"] = step.proof.encode()
+    for number, beginning in lineage.beginnings.items():
+        files[f"shards/{number}.json"] = beginning.raw
+        files[f"shards/{number}.tlog-proof"] = beginning.proof.encode()
     files[PAGE] = page(files)
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -105,7 +137,12 @@ def verify_bundle(
     ) as error:
         noted.tampered("bundle", str(error))
         return _report(noted)
-    headers = _check_records(files, verifier, noted)
+    try:
+        reached = _reached(files, verifier)
+    except ValueError as error:
+        noted.tampered("succession", str(error))
+        return _report(noted)
+    headers = _check_records(files, reached, noted)
     bodies = _check_bodies(files, headers, noted)
     _check_custody(files, headers, noted)
     _check_page(files, noted)
@@ -150,52 +187,78 @@ def _unpack(data: bytes) -> dict[str, bytes]:
     return files
 
 
-def _check_records(files: Mapping[str, bytes], verifier: Verifier, noted: Noted) -> dict[int, dict[str, Any]]:
-    headers: dict[int, dict[str, Any]] = {}
-    for name in sorted(files):
-        if not name.endswith(".json"):
+def _reached(files: Mapping[str, bytes], verifier: Verifier) -> Reached:
+    """Return what the trusted key vouches for, by the steps that the bundle carries. Raises ValueError."""
+    shown = sorted(
+        (int(name.removeprefix("shards/").removesuffix(".json")), name)
+        for name in files
+        if name.startswith("shards/") and name.endswith(".json")
+    )
+    beginnings = [Beginning(files[name], parse(_proof_of(files, name))) for _, name in shown]
+    return Reached(verifier, kept_steps(files.get), beginnings)
+
+
+def _check_records(files: Mapping[str, bytes], reached: Reached, noted: Noted) -> dict[str, dict[str, Any]]:
+    """Return the proven records of the trace by place, in the order of the log."""
+    headers: dict[str, dict[str, Any]] = {}
+    for name in sorted(files, key=_order):
+        if not name.endswith(".json") or name.startswith(("succession/", "shards/")):
             continue
         try:
-            proof = parse(files.get(name.removesuffix(".json") + ".tlog-proof", b""))
-            check(proof, files[name], verifier)
+            proof = parse(_proof_of(files, name))
+            check_in(proof, files[name], reached.checkpoint(proof.checkpoint))
             if name.startswith("trace/"):
-                if name != f"trace/{proof.index}.json":
+                place = name.removeprefix("trace/").removesuffix(".json")
+                if place.rpartition(".")[2] != str(proof.index):
                     raise ProofError(f"the proof is of record {proof.index}")
                 header = decode(files[name])
                 check_shape(header)
-                headers[proof.index] = header
+                if header["log"] != parse_checkpoint(text_of(proof.checkpoint)).origin:
+                    raise ProofError(f"is a record of another log, `{header['log']}`")
+                headers[place] = header
         except ValueError as error:
             noted.tampered(name, str(error))
-    if files["record.json"] not in {files[f"trace/{index}.json"] for index in headers}:
+    if files["record.json"] not in {files[f"trace/{place}.json"] for place in headers}:
         noted.tampered("record.json", "is not a record of the trace")
     return headers
 
 
-def _check_bodies(files: Mapping[str, bytes], headers: Mapping[int, dict[str, Any]], noted: Noted) -> int:
+def _check_bodies(files: Mapping[str, bytes], headers: Mapping[str, dict[str, Any]], noted: Noted) -> int:
     count = 0
     for name in sorted(files):
         if not name.startswith("bodies/"):
             continue
         count += 1
-        number, _, part = name.removeprefix("bodies/").partition("-")
-        metas = {meta["part"]: meta for meta in headers.get(int(number), {}).get("body", [])}
+        place, _, part = name.removeprefix("bodies/").partition("-")
+        metas = {meta["part"]: meta for meta in headers.get(place, {}).get("body", [])}
         salt = files.get(name.replace("bodies/", "salts/", 1), b"")
         if part not in metas or len(salt) != SALT_BYTES or not opens(files[name], salt, metas[part]["cm"]):
             noted.tampered(name, "is not what its record commits to")
     return count
 
 
-def _check_custody(files: Mapping[str, bytes], headers: Mapping[int, dict[str, Any]], noted: Noted) -> None:
+def _check_custody(files: Mapping[str, bytes], headers: Mapping[str, dict[str, Any]], noted: Noted) -> None:
     custody = Custody(noted)
-    for index in sorted(headers):
+    for index, header in headers.items():
         place = f"trace/{index}.json"
-        custody.add(place, headers[index], files[place])
+        custody.add(place, header, files[place])
     custody.finish()
     for place, eid, _ in custody.open():
         noted.undecidable(
             place,
             f"the outcome of `{eid}` is not here: the call was under way, never ended, or it was left out",
         )
+
+
+def _proof_of(files: Mapping[str, bytes], name: str) -> bytes:
+    return files.get(name.removesuffix(".json") + ".tlog-proof", b"")
+
+
+def _order(name: str) -> tuple[str, list[int], str]:
+    """Return where a file stands: records of a trace in the order of the log, the others by name."""
+    folder, _, rest = name.rpartition("/")
+    place = rest.removesuffix(".json").split(".") if folder == "trace" else []
+    return folder, [int(part) for part in place if part.isdigit()], name
 
 
 def _check_page(files: Mapping[str, bytes], noted: Noted) -> None:

@@ -21,22 +21,27 @@ PATIENCE = 3
 class Noted:
     """Problems and remarks under way; bounded, so that a wholly wrong log does not fill the memory."""
 
-    def __init__(self) -> None:
-        self.problems: list[Problem] = []
-        self.remarks: list[Remark] = []
+    def __init__(self, prefix: str = "", into: "Noted | None" = None) -> None:
+        self._prefix = prefix
+        self.problems: list[Problem] = into.problems if into else []
+        self.remarks: list[Remark] = into.remarks if into else []
+
+    def within(self, prefix: str) -> "Noted":
+        """Return one whose places begin with ``prefix``, and that adds to this one."""
+        return Noted(self._prefix + prefix, self)
 
     def tampered(self, place: str, what: str) -> None:
-        self._problem(Problem(Verdict.TAMPERED, place, what))
+        self._problem(Problem(Verdict.TAMPERED, self._prefix + place, what))
 
     def undecidable(self, place: str, what: str) -> None:
-        self._problem(Problem(Verdict.UNDECIDABLE, place, what))
+        self._problem(Problem(Verdict.UNDECIDABLE, self._prefix + place, what))
 
     def stale(self, place: str, what: str) -> None:
-        self._problem(Problem(Verdict.STALE, place, what))
+        self._problem(Problem(Verdict.STALE, self._prefix + place, what))
 
     def remark(self, place: str, what: str) -> None:
         if len(self.remarks) < MOST_FINDINGS:
-            self.remarks.append(Remark(place, what))
+            self.remarks.append(Remark(self._prefix + place, what))
 
     def _problem(self, problem: Problem) -> None:
         # The first of each verdict is always kept: it decides.
@@ -67,9 +72,14 @@ class Sequences:
 class Custody:
     """The chains of traces, and what names what as its cause. Records are added in the log's order."""
 
-    def __init__(self, noted: Noted) -> None:
+    def __init__(self, noted: Noted, before: "Custody | None" = None) -> None:
         self._noted = noted
-        self._last: dict[str, str] = {}
+        self._before = before
+        self._continues = False
+        """Whether the records are those of a shard that follows another one."""
+        self.carried: set[str] = set()
+        self._last: dict[str, tuple[str, str]] = {}
+        """The newest record of each trace: of which log, and its hash. A trace begins anew in another shard."""
         self._ids: set[str] = set()
         self._intents: dict[str, tuple[str, str, int]] = {}
         """Open calls: place, trace and time."""
@@ -82,11 +92,16 @@ class Custody:
 
     def add(self, place: str, header: dict[str, Any], raw: bytes) -> None:
         eid, trace = header["eid"], header["trace"]
-        if eid in self._ids:
+        if self.knows(eid):
             self._noted.tampered(place, f"`{eid}` was recorded before")
         self._chain(place, header)
+        self._continues = self._continues or (header["t"] == "shard.open" and "previous" in facts(header))
+        for call, of in carried(header).items():
+            # Opened in the shard before this one, and known from there if that one was read too.
+            self._intents.setdefault(call, (place, of, header["ts"]))
+            self.carried.add(call)
         for cause in header.get("cause", []):
-            if cause not in self._ids:
+            if not self.knows(cause):
                 self._unknown.setdefault(cause, []).append(place)
             elif header["phase"] == "outcome":
                 self._close(place, cause, trace)
@@ -102,20 +117,39 @@ class Custody:
                     earlier, f"names `{eid}` as its cause, which is recorded after it ({place})"
                 )
         if trace:
-            self._last[trace] = hashlib.sha256(raw).hexdigest()
+            self._last[trace] = header["log"], hashlib.sha256(raw).hexdigest()
+
+    def knows(self, eid: str) -> bool:
+        """Return whether a record was added here, or in a shard before, or is an open call taken over from there."""
+        return (
+            eid in self._ids or eid in self.carried or (self._before is not None and self._before.knows(eid))
+        )
 
     def finish(self) -> None:
-        """Tell of causes that never came."""
+        """Tell of causes that never came, and of calls that were taken over and never open."""
         for cause, places in self._unknown.items():
             for place in places:
-                self._noted.tampered(place, f"names `{cause}` as its cause, which is not recorded here")
+                if self._continues and self._before is None:
+                    self._noted.undecidable(
+                        place, f"names `{cause}` as its cause, which would stand in a shard before this one"
+                    )
+                else:
+                    self._noted.tampered(place, f"names `{cause}` as its cause, which is not recorded here")
+        if self._before is not None:
+            for call in self.carried - self._before.still_open():
+                self._noted.tampered("record 0", f"takes over the call `{call}`, which was not open")
+
+    def still_open(self) -> set[str]:
+        """Return the ids of the calls that nothing closed."""
+        return set(self._intents)
 
     def open(self) -> Iterator[tuple[str, str, int]]:
         """Yield place, id and time of the calls that nothing closed."""
         return ((place, eid, ts) for eid, (place, _, ts) in self._intents.items())
 
     def _chain(self, place: str, header: dict[str, Any]) -> None:
-        before = self._last.get(header["trace"], "")
+        log, before = self._last.get(header["trace"], ("", ""))
+        before = before if log == header["log"] else ""
         if header["prev"] and header["prev"] != before:
             self._noted.tampered(
                 place, "does not follow the record before it in its trace: one is missing, or another one"
@@ -158,34 +192,35 @@ class Pulse:
         self._every_us = every * 1000 if type(every) is int and 0 < every <= 86_400_000 else self._every_us
         # The log's keys are changed while the recorder stands still: that record is the last one, like a stop.
         changed = header["t"] == "key.event" and "next" in facts(header)
-        self._heard, self._stopped = (place, ts), changed or header["t"] == "recorder.stop"
+        self._heard = place, ts
+        self._stopped = changed or header["t"] in {"recorder.stop", "shard.close"}
 
 
 class Links:
-    """Sequence, custody and pulse of a whole log."""
+    """Sequence, custody and pulse of a whole log; ``before`` are those of the shard before it, if that was read too."""
 
-    def __init__(self, noted: Noted) -> None:
+    def __init__(self, noted: Noted, before: "Links | None" = None) -> None:
         self._noted = noted
         self._sequences = Sequences(noted)
-        self._custody = Custody(noted)
+        self.custody: Custody = Custody(noted, before.custody if before else None)
         self._pulse = Pulse(noted)
         self._latest = 0
 
     @property
     def open_calls(self) -> int:
-        return self._custody.open_calls
+        return self.custody.open_calls
 
     def add(self, place: str, header: dict[str, Any], raw: bytes) -> None:
         """Take one record, in the log's order."""
         self._sequences.add(place, header)
-        self._custody.add(place, header, raw)
+        self.custody.add(place, header, raw)
         self._pulse.add(place, header)
         self._latest = max(self._latest, header["ts"])
 
     def finish(self) -> None:
         """Tell what only the end shows."""
-        self._custody.finish()
-        for place, eid, ts in self._custody.open():
+        self.custody.finish()
+        for place, eid, ts in self.custody.open():
             if self._latest - ts > LONGEST_CALL_US:
                 self._noted.remark(
                     place, f"the call `{eid}` has neither an outcome nor a recovery that names it"
@@ -196,6 +231,14 @@ def facts(header: dict[str, Any]) -> dict[str, Any]:
     """Return what a note of the recorder says (``ext``); nothing, if that is no object."""
     ext = header.get("ext")
     return ext if type(ext) is dict else {}
+
+
+def carried(header: dict[str, Any]) -> dict[str, str]:
+    """Return the calls, id and trace, that the first records of a shard take over from the one before it."""
+    calls = facts(header).get("calls") if header.get("t") in {"shard.open", "shard.carry"} else None
+    if type(calls) is not dict:
+        return {}
+    return {call: trace for call, trace in calls.items() if type(trace) is str}
 
 
 def _named(recovery: dict[str, Any]) -> list[str]:

@@ -43,12 +43,12 @@ Header = Mapping[str, Any]
 def page(files: Mapping[str, bytes]) -> bytes:
     """Return the page of a bundle's ``files`` (by name; the page itself is not asked). Any bytes will do."""
     files = _bounded(files)
-    trace = sorted(_trace(files), key=lambda record: record[0])
+    trace = sorted(_trace(files), key=lambda record: [int(part) for part in record[0].split(".")])
     chosen = _header(files.get("record.json", b""))
     calls = [(index, header) for index, header in trace if header.get("phase") == "intent"]
     named = {_text(header.get("eid")) for _, header in calls}
-    outcomes: dict[str, list[tuple[int, Header]]] = {}
-    notes: list[tuple[int, Header]] = []
+    outcomes: dict[str, list[tuple[str, Header]]] = {}
+    notes: list[tuple[str, Header]] = []
     for index, header in trace:
         causes = [_text(cause) for cause in _list(header.get("cause"))]
         if header.get("phase") == "outcome" and causes and causes[0] in named:
@@ -88,11 +88,11 @@ def _bounded(files: Mapping[str, bytes]) -> Mapping[str, bytes]:
     return kept
 
 
-def _trace(files: Mapping[str, bytes]) -> Iterator[tuple[int, Header]]:
+def _trace(files: Mapping[str, bytes]) -> Iterator[tuple[str, Header]]:
     for name, data in files.items():
         number = name.removeprefix("trace/").removesuffix(".json")
-        if name == f"trace/{number}.json" and number.isdigit():
-            yield int(number), _header(data)
+        if name == f"trace/{number}.json" and all(part.isdigit() for part in number.split(".")):
+            yield number, _header(data)
 
 
 def _summary(header: Header) -> str:
@@ -116,7 +116,7 @@ def _summary(header: Header) -> str:
 
 
 def _call(
-    files: Mapping[str, bytes], index: int, intent: Header, outcomes: Sequence[tuple[int, Header]]
+    files: Mapping[str, bytes], index: str, intent: Header, outcomes: Sequence[tuple[str, Header]]
 ) -> str:
     verdict, route, model = (_map(intent.get(name)) for name in ("verdict", "route", "model"))
     endpoints = [
@@ -142,7 +142,7 @@ def _call(
     )
 
 
-def _outcome(files: Mapping[str, bytes], index: int, header: Header) -> str:
+def _outcome(files: Mapping[str, bytes], index: str, header: Header) -> str:
     ended, model, usage = (_map(header.get(name)) for name in ("outcome", "model", "usage"))
     attempts = [
         f"{_html(one.get('id'))}: {_html(one.get('result'))} {_html(one.get('status'))}"
@@ -174,11 +174,11 @@ def _outcome(files: Mapping[str, bytes], index: int, header: Header) -> str:
     )
 
 
-def _record(files: Mapping[str, bytes], index: int, header: Header) -> str:
+def _record(files: Mapping[str, bytes], index: str, header: Header) -> str:
     return f"<li>{_html(header.get('t'))}, {_html(_when(header.get('ts')))}, record {index}{_raw(files, index)}</li>"
 
 
-def _bodies(files: Mapping[str, bytes], index: int, header: Header) -> str:
+def _bodies(files: Mapping[str, bytes], index: str, header: Header) -> str:
     shown = []
     for meta in map(_map, _list(header.get("body"))):
         part, data = _text(meta.get("part")), files.get(f"bodies/{index}-{_text(meta.get('part'))}")
@@ -196,7 +196,7 @@ def _bodies(files: Mapping[str, bytes], index: int, header: Header) -> str:
     return "".join(shown)
 
 
-def _raw(files: Mapping[str, bytes], index: int) -> str:
+def _raw(files: Mapping[str, bytes], index: str) -> str:
     text = _readable(files.get(f"trace/{index}.json", b""))
     return f"<details><summary>the record itself</summary><pre>{_html(text)}</pre></details>"
 

@@ -48,6 +48,8 @@ PHASES: Mapping[str, str] = {
     "recorder.start": "note",
     "recorder.stop": "note",
     "shard.open": "note",
+    "shard.carry": "note",
+    "shard.close": "note",
     "access.read": "note",
     "erasure.order": "intent",
     "erasure": "outcome",

@@ -51,27 +51,26 @@ def verify_log(
     note = objects.get("checkpoint")
     if note is None:
         noted.undecidable("checkpoint", "there is no checkpoint")
-        return _report(noted)
+        return report_of(noted)
     try:
         trusted = Verifier(vkey)
         verifier = signer_of(objects.get, trusted, note)
         checkpoint = parse_checkpoint(verifier.verify(note))
     except NoteError as error:
         noted.tampered("checkpoint", str(error))
-        return _report(noted)
+        return report_of(noted)
     if checkpoint.origin != verifier.name:
         noted.tampered("checkpoint", f"it is of `{checkpoint.origin}`, the key is of `{verifier.name}`")
-        return _report(noted)
-    _check_also(note, also, noted)
-    check = _Check(
-        objects, checkpoint, ciphertext, Attestations(objects.get, trusted, attested, noted), noted
-    )
-    check.entries(progress)
-    check.tiles()
+        return report_of(noted)
+    check_also(note, also, noted)
+    attestations = Attestations(objects.get, trusted, attested, noted)
+    check = TreeCheck(objects, checkpoint, ciphertext, attestations, noted)
+    check.read(progress)
+    check.finish()
     return check.report()
 
 
-def _check_also(note: bytes, vkeys: Sequence[str], noted: Noted) -> None:
+def check_also(note: bytes, vkeys: Sequence[str], noted: Noted) -> None:
     for vkey in vkeys:
         try:
             verifier = Verifier(vkey)
@@ -85,8 +84,11 @@ def _check_also(note: bytes, vkeys: Sequence[str], noted: Noted) -> None:
             noted.tampered("checkpoint", str(error))
 
 
-class _Check:
-    """One verification under way."""
+class TreeCheck:
+    """One verification under way, of a tree whose checkpoint is trusted.
+
+    ``absences`` and ``before`` are shared with other shards of the same log.
+    """
 
     def __init__(
         self,
@@ -95,6 +97,8 @@ class _Check:
         ciphertext: Ciphertext | None,
         attestations: Attestations,
         noted: Noted,
+        absences: Absences | None = None,
+        before: Links | None = None,
     ) -> None:
         self._objects = objects
         self._checkpoint = checkpoint
@@ -102,11 +106,22 @@ class _Check:
         self._attestations = attestations
         self._noted = noted
         self._hashes: list[bytes] = []
-        self._links = Links(noted)
-        self._bodies = 0
-        self._absences = Absences()
+        self.links = Links(noted, before)
+        self.bodies = 0
+        self._absences = absences or Absences()
+        self.first: dict[str, Any] = {}
+        self.last: dict[str, Any] = {}
+        """The first and the last record, as far as they were read."""
 
-    def entries(self, progress: Callable[[int, int], None] | None) -> None:
+    def read(self, progress: Callable[[int, int], None] | None = None) -> None:
+        """Read all of it and note what is wrong."""
+        self._entries(progress)
+        self._tiles()
+        if len(self._hashes) == self._checkpoint.size:
+            self.links.finish()
+            self._attestations.finish()
+
+    def _entries(self, progress: Callable[[int, int], None] | None) -> None:
         size = self._checkpoint.size
         for number in range((size + WIDTH - 1) // WIDTH):
             width = min(size - number * WIDTH, WIDTH)
@@ -129,7 +144,7 @@ class _Check:
             if progress is not None:
                 progress(number * WIDTH + width, size)
 
-    def tiles(self) -> None:
+    def _tiles(self) -> None:
         """Derive every tile from the leaves; compare it with the one that is kept, and the last with the root."""
         if len(self._hashes) != self._checkpoint.size:
             return
@@ -149,17 +164,22 @@ class _Check:
         if _root(self._hashes) != self._checkpoint.root:
             self._noted.tampered("checkpoint", "the records do not lead to the signed root")
 
-    def report(self) -> Report:
+    def finish(self) -> None:
+        """Note the bodies that are gone and were not ordered to go."""
         for place, what, too_early in self._absences.unexplained():
             (self._noted.tampered if too_early else self._noted.undecidable)(place, what)
-        if len(self._hashes) == self._checkpoint.size:
-            self._links.finish()
-            self._attestations.finish()
-        return _report(
+
+    @property
+    def attestations(self) -> Attestations:
+        return self._attestations
+
+    def report(self) -> Report:
+        """Return what was found, after `read` and `finish`."""
+        return report_of(
             self._noted,
             size=self._checkpoint.size,
-            bodies=self._bodies,
-            open_calls=self._links.open_calls,
+            bodies=self.bodies,
+            open_calls=self.links.open_calls,
             stamps=self._attestations.stamps,
             cosigned=self._attestations.cosigned,
             erased=self._absences.erased,
@@ -171,10 +191,11 @@ class _Check:
         try:
             header = decode(raw)
             check_shape(header)
+            self.first, self.last = self.first or header, header
             ts, beacon = header["ts"], facts(header).get("beacon")
             if header["log"] != self._checkpoint.origin:
                 self._noted.tampered(place, f"is a record of another log, `{header['log']}`")
-            self._links.add(place, header, raw)
+            self.links.add(place, header, raw)
             self._absences.saw(header)
             if self._ciphertext is not None:
                 for meta in header.get("body", []):
@@ -186,7 +207,7 @@ class _Check:
     def _body(self, place: str, header: dict[str, Any], meta: dict[str, Any]) -> None:
         assert self._ciphertext is not None
         kept = self._ciphertext(header, meta["part"])
-        self._bodies += 1
+        self.bodies += 1
         if kept is None:
             self._absences.missing(f"{place}, {meta['part']}", f"body/{folder_of(header)}", header, meta)
         elif hashlib.sha256(kept).hexdigest() != meta["ct"]:
@@ -220,7 +241,7 @@ def _root(hashes: list[bytes]) -> bytes:
     return hashes[0]
 
 
-def _report(
+def report_of(
     noted: Noted,
     *,
     size: int = 0,

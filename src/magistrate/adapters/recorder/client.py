@@ -231,7 +231,8 @@ class RecorderClient:
                 if waiting is None:
                     continue
                 self._bytes -= waiting.length
-                self._last_index = max(self._last_index, ack.index)
+                if not ack.reason:
+                    self._last_index = ack.index  # the newest, not the highest: a new shard counts from 0
                 if ack.reason:
                     _fail(waiting, ack.reason)
                 elif not waiting.future.done():

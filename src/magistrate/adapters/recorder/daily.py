@@ -33,6 +33,11 @@ class DailyPrune:
         self._failed = ""
         self._waiting: list[Connection] = []
 
+    @property
+    def planning(self) -> bool:
+        """Whether segments are being looked at: they must stay where they are until it has ended."""
+        return self._planning is not None
+
     def ask(self, connection: Connection) -> None:
         """Prune now, and answer ``connection`` when it is done."""
         self._waiting.append(connection)

@@ -9,10 +9,11 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -24,15 +25,29 @@ from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.frames import Ack
 from magistrate.adapters.recorder.index import open_index
 from magistrate.adapters.recorder.keys import Keys, finish_rotation, keys_in_force, next_keys, next_step
+from magistrate.adapters.recorder.rotation import (
+    Limits,
+    ShardClosed,
+    finish_putting_away,
+    keep_signed_root,
+    keys_to_follow,
+    open_calls,
+    origin_in_force,
+    put_away,
+    shards_before,
+    tail,
+)
 from magistrate.adapters.recorder.sealer import CHECKPOINT, Sealer
 from magistrate.adapters.recorder.vault import Vault
 from magistrate.adapters.recorder.wal import Entry, WalBroken, WriteAheadLog
 from magistrate.adapters.recorder.writer import Kept, Submission, Writer
 from magistrate.evidence.draft import Body, Draft
+from magistrate.evidence.links import carried
 from magistrate.evidence.note import Verifier
 from magistrate.evidence.ports import Register
 from magistrate.evidence.retention import Promised, Schedule
-from magistrate.evidence.succession import KEY_EVENT
+from magistrate.evidence.shards import SHARD_CARRY, SHARD_OPEN, Closed, opening_facts
+from magistrate.evidence.succession import KEY_EVENT, SHARD_CLOSE
 from magistrate.evidence.tiles import Missing
 from magistrate.exchange.errors import ConfigurationError, EvidenceUnavailable
 
@@ -65,6 +80,8 @@ class Settings:
     writers: frozenset[int] = frozenset()
     plan: Plan = field(default_factory=Plan)
     """Who is asked to vouch for the log."""
+    limits: Limits = field(default_factory=Limits)
+    """When the log goes on in a new shard by itself."""
 
 
 class Ledger:
@@ -95,19 +112,18 @@ class Ledger:
         self._sealing = threading.RLock()
         self._clean_stop = self._root / "stopped-cleanly"
         self._reserve = self._root / "reserve"
+        self._settings, self._register = settings, register
         try:
             self._vault = Vault(settings.vault, root_key=settings.root_key)
             self.schedule, self._schedule_changes = settings.retention.strengthened_by(
                 _schedule_kept(self._vault)
             )
             self._keys_dir = settings.vault
-            finish_rotation(self._root, settings.vault, self._disk)
-            keys = keys_in_force(self._root, settings.vault, settings.origin, self._disk)
-            self.vkey = keys.signer.vkey
-            self._index = open_index(self._root / "index" / "records.db")
-            self._sealer = Sealer(self._root, keys, self._index, self._disk, register)
-            self._wal = WriteAheadLog(self._root / "wal", self._disk)
-            self._writer = self._recover(keys.signer.name)
+            try:
+                self._open_shard(rotating=False)
+            except ShardClosed:
+                self._put_away()
+                self._open_shard(rotating=False)
         except BaseException:
             os.close(self._lock)
             raise
@@ -116,6 +132,12 @@ class Ledger:
     def size(self) -> int:
         """How many records the newest checkpoint covers."""
         return self._sealer.size
+
+    @property
+    def began_us(self) -> int:
+        """When the shard began, by its first record; 0 before that is sealed."""
+        first = next(iter(self._sealer.headers_at([0])), None) if self._sealer.size else None
+        return int(orjson.loads(first[1])["ts"]) if first else 0
 
     @property
     def root(self) -> Path:
@@ -277,24 +299,73 @@ class Ledger:
         finish_rotation(self._root, self._keys_dir, self._disk)
         return keys
 
+    def rotate_shard(self, why: Mapping[str, object] = MappingProxyType({})) -> Closed:
+        """Close the shard and begin the next one; see `rotation`. Nothing is written meanwhile: for the thread that writes.
+
+        ``why`` goes into the record that closes it.
+
+        Raises:
+            EvidenceUnavailable: the shard cannot be closed now, and goes on.
+            WalBroken: it is closed, and the disk refused what follows; the next start finishes it.
+        """
+        if self._register is not None:
+            raise EvidenceUnavailable("a log whose checkpoints are kept elsewhere is not rotated")
+        with self._sealing:
+            self._seal()
+            keys = keys_to_follow(self._root, self._keys_dir, Verifier(self.vkey).name)
+            self.record(SHARD_CLOSE, {"next": keys.vkeys, **why})
+            try:
+                self._sealer.countersign_with(keys)
+                self._seal()
+                self._put_away()
+                self._open_shard(rotating=True)
+            except (OSError, sqlite3.Error, ConfigurationError) as error:
+                raise WalBroken(f"the shard is closed, and the next one does not begin: {error}") from error
+            return shards_before(self._root)[-1]
+
+    def _put_away(self) -> None:
+        # Its key is destroyed with the move: nobody can sign for this shard afterwards.
+        keep_signed_root(self._root, self._sealer.signed_root(), self._disk)
+        self._let_go()
+        put_away(self._root, self._keys_dir, self._disk)
+
+    def _open_shard(self, *, rotating: bool) -> None:
+        """Open the log in the directory, or begin it. ``rotating`` says that this process has closed the one before.
+
+        Raises:
+            ShardClosed: the log has its last record.
+        """
+        finish_putting_away(self._root, self._keys_dir, self._disk)
+        finish_rotation(self._root, self._keys_dir, self._disk)
+        origin = origin_in_force(self._root, self._settings.origin)
+        keys = keys_in_force(self._root, self._keys_dir, origin, self._disk)
+        self.vkey = keys.signer.vkey
+        self._index = open_index(self._root / "index" / "records.db")
+        self._sealer = Sealer(self._root, keys, self._index, self._disk, self._register)
+        self._wal = WriteAheadLog(self._root / "wal", self._disk)
+        self._writer = self._recover(keys.signer.name, rotating=rotating)
+
+    def _let_go(self) -> None:
+        self._wal.close()
+        self._sealer.close()
+        self._index.close()
+
     def close(self, *, clean: bool) -> None:
         """Let go of everything. ``clean`` says that all is sealed, so that the next start need not look for losses."""
         if clean:
             self._disk.put(self._clean_stop, b"")
-        self._wal.close()
-        self._sealer.close()
-        self._index.close()
+        self._let_go()
         self._vault.close()
         os.close(self._lock)
 
     # --- beginning
 
-    def _recover(self, origin: str) -> Writer:
+    def _recover(self, origin: str, *, rotating: bool) -> Writer:
         clean = self._clean_stop.exists()
         self._disk.remove(self._clean_stop)
         self._disk.sync_directory(self._root)
         try:
-            return self._recovered(origin, clean=clean)
+            return self._recovered(origin, clean=clean, rotating=rotating)
         except (OSError, sqlite3.Error) as error:
             if not self._reserve.exists():
                 raise ConfigurationError(
@@ -303,13 +374,13 @@ class Ledger:
             log.warning("no room to recover: the reserve is given up")
             self._disk.remove(self._reserve)
         try:
-            return self._recovered(origin, clean=clean)
+            return self._recovered(origin, clean=clean, rotating=rotating)
         except (OSError, sqlite3.Error) as error:
             raise ConfigurationError(
                 f"no room to recover the log ({error}); free some and start again", str(self._root)
             ) from error
 
-    def _recovered(self, origin: str, *, clean: bool) -> Writer:
+    def _recovered(self, origin: str, *, clean: bool, rotating: bool) -> Writer:
         self._sealer.recover()
         first = self._sealer.size
         entries, torn = self._wal.replay(first)
@@ -318,15 +389,20 @@ class Ledger:
         dangling = self._remember(writer, pending)
         # Sealed before anything is acknowledged again: that a record can be read back from the write-ahead log does not
         # mean that its sync ever succeeded, and a gateway that hands it over again is told that it is durable.
+        if pending and pending[-1].header["t"] == SHARD_CLOSE:
+            self._sealer.countersign_with(keys_to_follow(self._root, self._keys_dir, origin, create=False))
         self._sealer.seal(pending)
+        if self._sealer.last_type() == SHARD_CLOSE:
+            raise ShardClosed
         self._wal.remove_sealed(self._sealer.size)
         self._wal.open(writer.next_index)
         notes = []
-        if writer.next_index == 0:
-            notes.append(self._note("shard.open", {"origin": origin, **self._announced}))
+        begins = writer.next_index == 0
+        if begins:
+            notes += self._opening(origin, dangling)
         elif clean:
             notes.append(self._note("recorder.start", dict(self._announced)))
-        else:
+        if not clean and not rotating and (not begins or shards_before(self._root)):
             facts = {"records": len(entries), "torn_bytes": torn, "open_calls": len(dangling)}
             facts |= self._announced
             log.warning(
@@ -350,17 +426,33 @@ class Ledger:
             raise OSError(0, next(answer.reason for answer in answers if answer.reason))
         if self._schedule_changes:
             self._vault.keep_standing("retention", msgspec.json.encode(self.schedule.kept()))
+            self._schedule_changes = []
         self._keep_reserve()
         return writer
 
     def _remember(self, writer: Writer, pending: list[Kept]) -> list[str]:
         """Tell the writer of recent records; return the calls among them that were opened and never closed."""
         opened: dict[str, None] = {}
+        before = shards_before(self._root)
+        if before and self._sealer.size < RECENT:
+            for index, raw in tail(self._root, before[-1].number, RECENT - self._sealer.size):
+                writer.remember_elsewhere(index, orjson.loads(raw), raw)
         for index, raw in self._sealer.headers(max(0, self._sealer.size - RECENT)):
             _follow(writer, opened, index, orjson.loads(raw), raw)
         for kept in pending:
             _follow(writer, opened, kept.entry.index, kept.header, kept.entry.header)
         return list(opened)
+
+    def _opening(self, origin: str, opened: list[str]) -> list[Submission]:
+        """Return the first records of a log; ``opened`` takes the calls that are open from the shard before."""
+        before = shards_before(self._root)
+        if not before:
+            return [self._note(SHARD_OPEN, {"origin": origin, **self._announced})]
+        calls = open_calls(self._root, before[-1].number)
+        opened += calls
+        first, *others = opening_facts(before[-1], calls)
+        first |= {"origin": origin, **self._announced}
+        return [self._note(SHARD_OPEN, first), *(self._note(SHARD_CARRY, other) for other in others)]
 
     def _schedule_note(self) -> Submission:
         for change in self._schedule_changes:
@@ -401,6 +493,7 @@ class Ledger:
 
 def _follow(writer: Writer, opened: dict[str, None], index: int, header: dict[str, Any], raw: bytes) -> None:
     writer.remember(index, header, raw)
+    opened.update(dict.fromkeys(carried(header)))
     if header["phase"] == "intent":
         opened[header["eid"]] = None
     for cause in header.get("cause", ()):

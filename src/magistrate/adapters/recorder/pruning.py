@@ -11,6 +11,7 @@ from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.holds import Held
 from magistrate.adapters.recorder.retrieval import Records
 from magistrate.adapters.recorder.segments import locate_in
+from magistrate.adapters.recorder.shelf import here
 from magistrate.evidence.retention import ended
 
 EPOCH = dt.date(1970, 1, 1).toordinal()
@@ -18,13 +19,17 @@ SEGMENTS_IN_A_RECORD = 200
 _PIECE = 1 << 20
 
 
-class Doomed(msgspec.Struct, frozen=True):
-    """A segment to remove: its name below the evidence directory, what it is, and how many bodies stand in it."""
+class Doomed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A segment to remove: its name below its shard's directory, what it is, and how many bodies stand in it.
+
+    ``log`` names the shard, if it is a closed one.
+    """
 
     name: str
     sha256: str
     bytes: int
     bodies: int
+    log: str = ""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -40,26 +45,33 @@ def plan(root: Path, days: Mapping[str, int], holds: Sequence[Held], now_us: int
     Raises:
         OSError, sqlite3.Error, ConfigurationError: a segment or an index cannot be read; then nothing may go.
     """
-    doomed, held = [], {}
-    index = Records(root)
-    try:
-        for path in expired(root, days, now_us):
-            name = str(path.relative_to(root))
-            against = _covering(root, name, holds, index)
-            if against:
-                held[name] = against
-            else:
-                doomed.append(_doomed(root, name))
-    finally:
-        index.close()
+    doomed, held = list[Doomed](), dict[str, list[str]]()
+    for shard, log in shelves(root).items():
+        index = Records(shard)
+        try:
+            for path in expired(shard, days, now_us):
+                name = str(path.relative_to(shard))
+                against = _covering(shard, name, holds, index)
+                if against:
+                    held[str(path.relative_to(root))] = against
+                else:
+                    doomed.append(_doomed(shard, name, log))
+        finally:
+            index.close()
     return Plan(tuple(doomed), held)
+
+
+def shelves(root: Path) -> dict[Path, str]:
+    """Return the directories of the shards that are here, and the name of each closed one."""
+    return {root: ""} | {shard.root: shard.origin for shard in here(root)}
 
 
 def remove(root: Path, doomed: Sequence[Doomed], disk: Disk) -> None:
     """Remove segments and the folders that are empty then. Raises OSError."""
-    folders = {(root / one.name).parent for one in doomed}
+    place = {log: shard for shard, log in shelves(root).items()}
+    folders = {(place[one.log] / one.name).parent for one in doomed}
     for one in doomed:
-        disk.remove(root / one.name)
+        disk.remove(place[one.log] / one.name)
     for folder in folders:
         if any(folder.iterdir()):
             disk.sync_directory(folder)
@@ -95,10 +107,10 @@ def _covering(root: Path, name: str, holds: Sequence[Held], index: Records) -> l
     return list(found)
 
 
-def _doomed(root: Path, name: str) -> Doomed:
+def _doomed(root: Path, name: str, log: str) -> Doomed:
     digest = hashlib.sha256()
     with (root / name).open("rb") as file:
         while piece := file.read(_PIECE):
             digest.update(piece)
     bodies = len({(eid, place.part) for eid, place in locate_in(root, name)})
-    return Doomed(name, digest.hexdigest(), (root / name).stat().st_size, bodies)
+    return Doomed(name, digest.hexdigest(), (root / name).stat().st_size, bodies, log)

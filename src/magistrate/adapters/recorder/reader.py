@@ -9,6 +9,7 @@ import orjson
 from magistrate.adapters.recorder.attesting import LATEST, tokens
 from magistrate.adapters.recorder.keys import MLDSA_VKEY
 from magistrate.adapters.recorder.retrieval import Records
+from magistrate.adapters.recorder.rotation import shards_before
 from magistrate.adapters.recorder.row import Row, SearchQuery
 from magistrate.adapters.recorder.sealer import CHECKPOINT
 from magistrate.adapters.recorder.store import PosixObjects
@@ -30,8 +31,10 @@ class EvidenceReader:
     Records of the last second are not sealed yet; they are found after the next checkpoint.
     """
 
-    def __init__(self, root: Path, vault: Path, root_key: Path | None = None) -> None:
+    def __init__(self, root: Path, vault: Path, root_key: Path | None = None, *, number: int = 1) -> None:
         self.root = root
+        self.number = number
+        """Which shard of the log it is."""
         self.objects = PosixObjects(root)
         self.vkey = (root / "log.vkey").read_text(encoding="ascii").strip()
         self.log = Verifier(self.vkey).name
@@ -159,7 +162,7 @@ class EvidenceReader:
             if row.type == "erasure.order":
                 order = orjson.loads(self.header(row.index))
                 if kids & set(order["ext"]["kids"]):
-                    return row
+                    return msgspec.structs.replace(row, shard=self.number)
         return None
 
     def close(self) -> None:
@@ -171,7 +174,7 @@ class EvidenceReader:
 
     def _named(self, row: Row) -> Row:
         name = self._opened_vault().subject_of(row.subject) if row.subject else None
-        return msgspec.structs.replace(row, subject=name or row.subject)
+        return msgspec.structs.replace(row, subject=name or row.subject, shard=self.number)
 
     def _opened_vault(self) -> Vault:
         if self._vault is None:
@@ -180,7 +183,7 @@ class EvidenceReader:
 
 
 def open_evidence(data: Path, vault: Path | None = None, root_key: Path | None = None) -> EvidenceReader:
-    """Return a reader of the evidence under ``data``.
+    """Return a reader of the shard that is written, under ``data``; see `archive` for those before it.
 
     Raises:
         ConfigurationError: there is none.
@@ -190,4 +193,5 @@ def open_evidence(data: Path, vault: Path | None = None, root_key: Path | None =
         raise ConfigurationError(
             "no evidence here yet; `magistrate serve` begins a log, `--data` names another place", str(root)
         )
-    return EvidenceReader(root, vault or data / "vault", root_key)
+    number = len(shards_before(root)) + 1
+    return EvidenceReader(root, vault or data / "vault", root_key, number=number)

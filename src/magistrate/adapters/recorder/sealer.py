@@ -32,6 +32,7 @@ from magistrate.adapters.recorder.writer import Kept
 from magistrate.evidence.checkpoint import Checkpoint, parse
 from magistrate.evidence.note import NoteError, Verifier
 from magistrate.evidence.ports import Objects, Register
+from magistrate.evidence.receipt import SignedRoot, sign_root
 from magistrate.evidence.segment import folder_of
 from magistrate.evidence.tiles import (
     WIDTH,
@@ -177,9 +178,24 @@ class Sealer:
         if isinstance(self._register, SqliteRegister):
             self._register.close()
 
+    def last_type(self) -> str:
+        """Return what kind of record the last sealed one is; empty in an empty log."""
+        return (
+            next((str(orjson.loads(raw)["t"]) for _, raw in self.headers(self.size - 1)), "")
+            if self.size
+            else ""
+        )
+
     def countersign_with(self, keys: Keys) -> None:
         """Let ``keys``, which follow those in force, sign beside them."""
         self._following = keys
+
+    def signed_root(self) -> SignedRoot:
+        """Return the root of what is sealed, signed for COSE receipts. Raises `Missing`."""
+        tree = self._signed(self._note)
+        if tree is None:
+            raise Missing("nothing is sealed yet")
+        return sign_root(self._signer, tree)
 
     def published(self, path: str) -> bytes:
         """Return a file that was published. Raises `Missing`."""

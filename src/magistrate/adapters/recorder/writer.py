@@ -28,7 +28,15 @@ REMEMBERED_WRITERS = 4096
 MOST_BODIES = 32
 OWN_TYPES = frozenset(
     {
-        *("shard.open", "shard.close", "recorder.start", "recorder.stop", "heartbeat", "recovery"),
+        *(
+            "shard.open",
+            "shard.carry",
+            "shard.close",
+            "recorder.start",
+            "recorder.stop",
+            "heartbeat",
+            "recovery",
+        ),
         *("access.read", "key.event", "erasure.order", "erasure", "erasure.deferred"),
         *("hold.place", "hold.release", "retention.change", "retention.prune"),
     }
@@ -112,6 +120,10 @@ class Writer:
         if header["trace"]:
             self._previous.remember(str(header["trace"]), hashlib.sha256(raw).digest())
         self._sequence.remember(str(header["wid"]), int(header["wseq"]))
+
+    def remember_elsewhere(self, index: int, header: dict[str, Any], raw: bytes) -> None:
+        """Take note of a record in the shard before this one: whoever hands it over again is told where it stands."""
+        self._places.remember(str(header["eid"]), (index, leaf_hash(raw)))
 
     def knows_writer(self, wid: str) -> bool:
         return wid in self._sequence

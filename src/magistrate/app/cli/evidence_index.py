@@ -2,15 +2,18 @@
 
 import sqlite3
 import sys
+from contextlib import closing
 from typing import Annotated
 
 import msgspec
 import typer
 from rich.console import Console
 
-from magistrate.adapters.recorder.compaction import RECORDS_IN_A_RANGE, Compaction, days_ago_us
-from magistrate.adapters.recorder.reader import open_evidence
+from magistrate.adapters.recorder.archive import Archive
+from magistrate.adapters.recorder.compaction import RECORDS_IN_A_RANGE, Compacted, Compaction, days_ago_us
+from magistrate.adapters.recorder.shelf import mend_indexes
 from magistrate.app.cli.located import ConfigOption, DataOption, JsonOption, configuration
+from magistrate.evidence.tiles import Missing
 from magistrate.exchange.errors import ConfigurationError
 
 
@@ -33,23 +36,27 @@ def index(
     Searches look in both. Neither is trusted: what they find is read, and proved, from the log.
     """
     settings = configuration(config, data)
-    reader = open_evidence(settings.data, settings.vault_dir, settings.root_key)
-    try:
-        size = reader.size
-    finally:
-        reader.close()
     progress = Console(stderr=True)
+
+    def told(text: str) -> None:
+        if not json:
+            progress.print(text, style="dim")
+
+    runs = []
     try:
-        done = Compaction(settings.evidence_dir, size).run(
-            days_ago_us(older_than),
-            records=range_size,
-            rebuild=rebuild,
-            told=lambda text: None if json else progress.print(text, style="dim"),
-        )
-    except (OSError, sqlite3.Error) as error:
+        mend_indexes(settings.evidence_dir)
+        with closing(Archive(settings.data, settings.vault_dir, settings.root_key)) as archive:
+            roots = [(reader.root, reader.size) for reader in archive.shards.values()]
+        for root, size in roots:
+            run = Compaction(root, size).run(
+                days_ago_us(older_than), records=range_size, rebuild=rebuild, told=told
+            )
+            runs.append(run)
+    except (OSError, sqlite3.Error, Missing) as error:
         raise ConfigurationError(
             f"the index could not be written: {error}", str(settings.evidence_dir)
         ) from None
+    done = Compacted(*(sum(values) for values in zip(*map(msgspec.structs.astuple, runs), strict=True)))
     if json:
         sys.stdout.buffer.write(msgspec.json.encode(done) + b"\n")
         return

@@ -8,7 +8,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from magistrate.adapters.recorder.reader import SearchQuery, open_evidence
+from magistrate.adapters.recorder.archive import Archive
+from magistrate.adapters.recorder.reader import SearchQuery
 from magistrate.app.bundles import PolicySource, starter
 from magistrate.app.cli.located import ConfigOption, DataOption, JsonOption, configuration
 from magistrate.app.custody import open_content
@@ -67,7 +68,7 @@ def explain(
 ) -> None:
     """Decide a recorded call again and show why. Exit 1 when the answer is not the recorded one."""
     settings = configuration(config, data)
-    evidence = open_evidence(settings.data, settings.vault_dir, settings.root_key)
+    evidence = Archive(settings.data, settings.vault_dir, settings.root_key)
     try:
         row, judgement = one(evidence, record)
     finally:
@@ -106,7 +107,7 @@ def replay(
     flips: Counter[str] = Counter()
     read: list[str] = []
     asked = gone = 0
-    evidence = open_evidence(settings.data, settings.vault_dir, settings.root_key)
+    evidence = Archive(settings.data, settings.vault_dir, settings.root_key)
     try:
         for row, judgement in several(evidence, SearchQuery(limit=last)):
             if isinstance(judgement, NoJudgement):
