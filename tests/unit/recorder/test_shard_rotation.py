@@ -1,11 +1,16 @@
 """A log goes on in a new shard: trust goes on with it, nothing is lost between the two, and no crash leaves half of either."""
 
+import asyncio
 import errno
+import io
 import os
 import shutil
+import threading
 import time
 import uuid
+import zipfile
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -15,12 +20,17 @@ from magistrate.adapters.copied import LogCopy
 from magistrate.adapters.fetch import FileObjects
 from magistrate.adapters.recorder import ledger as ledger_room
 from magistrate.adapters.recorder import wal
+from magistrate.adapters.recorder.client import RecorderClient
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.frames import Ack
 from magistrate.adapters.recorder.ledger import Ledger, Settings
+from magistrate.adapters.recorder.process import Recorder
+from magistrate.adapters.recorder.rotation import Limits
 from magistrate.adapters.recorder.store import SqliteRegister
 from magistrate.adapters.recorder.wal import WalBroken
 from magistrate.adapters.recorder.writer import Submission
+from magistrate.app.cli import run
+from magistrate.evidence.bundle import verify_bundle
 from magistrate.evidence.chain import Copy, number_of, verify_shards
 from magistrate.evidence.checkpoint import parse
 from magistrate.evidence.draft import Body, Draft
@@ -397,3 +407,85 @@ def test_a_forked_first_shard_is_contradicted_across_the_border(tmp_path: Path) 
     assert seen.verdict is Verdict.TAMPERED
     assert "no continuation" in seen.findings[0].what
     assert seen.contradiction
+
+
+@pytest.mark.requirement("A2")
+@pytest.mark.parametrize(("limits", "why"), [(Limits(records=40), "records"), (Limits(age_s=0.8), "age")])
+def test_a_recorder_rotates_by_itself_when_a_shard_is_full_or_old(
+    tmp_path: Path, limits: Limits, why: str
+) -> None:
+    """While a gateway writes; the record that closes the shard says what for."""
+    recorder_settings = replace(settings(tmp_path), limits=limits)
+    recorder = Recorder(recorder_settings, Ledger(recorder_settings))
+    ready = threading.Event()
+    running = threading.Thread(target=recorder.run, args=(ready.set,))
+    running.start()
+    assert ready.wait(10)
+    closed = tmp_path / "evidence" / "shards" / "1" / "checkpoint"
+
+    async def writing() -> None:
+        client = RecorderClient(tmp_path / "r.sock", "gateway-1", deadline_s=10)
+        await client.connect()
+        try:
+            for _ in range(2000):
+                await client.append(draft())
+                await asyncio.sleep(0.005)
+                if closed.exists() and (tmp_path / "evidence" / "checkpoint").exists():
+                    break
+        finally:
+            await client.close()
+
+    try:
+        asyncio.run(writing())
+    finally:
+        recorder.stop()
+        running.join(20)
+    last = read(closed.parent)[-1]
+    assert (last["t"], last["ext"]["why"]) == ("shard.close", why)  # type: ignore[index]
+    assert verified(tmp_path / "evidence", vkey(closed.parent)).verdict is Verdict.VALID
+
+
+@pytest.mark.requirement("A2")
+def test_a_bundle_follows_changed_keys_from_any_of_them(tmp_path: Path) -> None:
+    """Exported after two changes it is valid by the first keys, the second and the third; not by a step that was made up."""
+    root, given = tmp_path / "evidence", []
+    eid = ""
+    for _ in range(3):
+        ledger = Ledger(settings(tmp_path))
+        given += [vkey(root), (root / "log-mldsa.vkey").read_text().strip()]
+        intent = draft(trace=uuid.uuid4().hex)
+        eid = str(intent.header["eid"])
+        outcome = draft(phase="outcome", cause=eid, trace=str(intent.header["trace"]))
+        written(ledger, intent, outcome)
+        if len(given) < 6:
+            ledger.rotate_keys()
+        ledger.seal()
+        ledger.close(clean=True)
+    assert len(set(given)) == 6
+    output = tmp_path / "call.zip"
+    assert run(["evidence", "export", eid, "-o", str(output), "--data", str(tmp_path)]) == 0
+    for key in given:
+        report = verify_bundle(output.read_bytes(), key)
+        assert (report.verdict, report.size) == (Verdict.VALID, 2), report.findings
+    with zipfile.ZipFile(output) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    assert {"succession/1.json", "succession/2.tlog-proof"} <= set(files)
+    stranger = Signer(ORIGIN, bytes(31) + b"7")
+    made_up = orjson.loads(files["succession/1.json"])
+    made_up["ext"]["next"] = [stranger.vkey]
+    for name, data in (
+        ("succession/1.json", orjson.dumps(made_up, option=orjson.OPT_SORT_KEYS)),
+        ("succession/1.tlog-proof", files["succession/2.tlog-proof"]),
+    ):
+        assert verify_bundle(zipped({**files, name: data}), given[0]).verdict is Verdict.TAMPERED
+    without = {name: data for name, data in files.items() if not name.startswith("succession/")}
+    assert verify_bundle(zipped(without), given[0]).verdict is Verdict.TAMPERED
+    assert verify_bundle(zipped(without), given[4]).verdict is Verdict.VALID
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return out.getvalue()
