@@ -232,6 +232,15 @@ class StoreSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     postgres: PostgresSetting | None = None
 
 
+class ShardSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When the log goes on in a new shard by itself. `magistrate evidence rotate` does it at any time."""
+
+    records: Annotated[int, Meta(ge=1000, le=1 << 40)] | None = None
+    """A shard of so many records is closed; empty: size does not matter."""
+    days: Annotated[float, Meta(ge=0.01, le=36_500)] | None = None
+    """A shard that began so many days ago is closed; empty: age does not matter. Half a year is usual."""
+
+
 class EvidenceSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the log is kept."""
 
@@ -268,6 +277,7 @@ class EvidenceSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the newest signed checkpoint is compared and swapped, so that two recorders never sign for one log."""
     seal_every_s: Annotated[float, Meta(ge=1, le=60)] = 1.0
     """A checkpoint covers a record at most this long after it is durable; a store far away is asked less often."""
+    shard: ShardSetting = ShardSetting()
 
 
 LabelName = Annotated[

@@ -84,6 +84,8 @@ def told_observation(observation: Observation, before: Memory | None) -> list[st
     since = (
         f", {observation.size - before.size} more than last time" if before else ", seen for the first time"
     )
+    if before and observation.memory and _origin(observation.memory) != _origin(before):
+        since = f", in the shard `{_origin(observation.memory)}`, which continues `{_origin(before)}`"
     lines = [f"{observation.verdict.value}  log of {observation.size} records{since}"]
     lines += [f"  {problem.place}: {problem.what}" for problem in observation.findings]
     if observation.contradiction:
@@ -91,6 +93,10 @@ def told_observation(observation: Observation, before: Memory | None) -> list[st
             "  the contradicting checkpoint is kept beside the memory file: together they are the proof"
         )
     return lines
+
+
+def _origin(memory: Memory) -> str:
+    return memory.note.partition("\n")[0]
 
 
 def observed(observation: Observation, before: Memory | None) -> dict[str, Any]:

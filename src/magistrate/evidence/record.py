@@ -51,6 +51,8 @@ PHASES: Mapping[str, str] = {
     "shard.open": "note",
     "trace.close": "note",
     "writer.end": "note",
+    "shard.carry": "note",
+    "shard.close": "note",
     "access.read": "note",
     "erasure.order": "intent",
     "erasure": "outcome",

@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,7 +103,8 @@ class Attester:
     ) -> None:
         self._root = root
         self._disk = disk or Disk()
-        self._objects = (storage or open_storage(root, None, self._disk)).objects
+        storage = storage or open_storage(root, None, self._disk)
+        self._objects, self._moves = storage.objects, not storage.remote
         self._log = Verifier(vkey)
         self._plan = plan
         self._stamped = stamped
@@ -114,19 +116,32 @@ class Attester:
         self._standings = Standings([*witnesses, *authorities], threshold)
         self._kept = _Kept()
         self._stop = threading.Event()
+        self._gate = threading.Lock()
+        """Held while something is written that would stand in another shard's place once this one has moved."""
+        self._retired = False
         self._thread = threading.Thread(target=self._run, name="attester", daemon=True)
 
     def start(self) -> None:
         """Publish the policy and begin asking."""
         try:
-            self._objects.put(POLICY_FILE, self._trust.encode().encode())
+            self._put(POLICY_FILE, self._trust.encode().encode())
         except OSError as error:
             log.error("`%s` cannot be published: %s", POLICY_FILE, error.strerror or error)
         self._thread.start()
 
+    def finish(self) -> None:
+        """Ask everybody once more and end, without being waited for."""
+        self._stop.set()
+
+    def retire(self) -> None:
+        """End, and write nothing more here: it is about to move. A question under way is asked in vain."""
+        with self._gate:
+            self._retired = True
+        self._stop.set()
+
     def stop(self) -> None:
         """Ask everybody once more about what was sealed last, and end; not longer than `FINISH_WITHIN_S`."""
-        self._stop.set()
+        self.finish()
         self._thread.join(FINISH_WITHIN_S)
         if self._thread.is_alive():
             log.warning(
@@ -166,7 +181,7 @@ class Attester:
             path = f"receipts/{checkpoint.size}{f'.{number}' if number else ''}.tsr"
             try:
                 token = self._token(url, authority, checkpoint.text().encode())
-                self._objects.put(path, token)
+                self._put(path, token)
             except (OSError, StampError) as error:
                 self._fails(standing, str(error))
                 complete = False
@@ -181,11 +196,13 @@ class Attester:
 
     def _run(self) -> None:
         plan = self._plan
-        while not self._begun() and not self._stop.wait(FIRST_LOOK_EVERY_S):
+        while not self._retired and not self._begun() and not self._stop.wait(FIRST_LOOK_EVERY_S):
             pass  # a new log has no checkpoint within its first second
         next_cosign = next_stamp = time.monotonic()
         while True:
             last = self._stop.is_set()
+            if self._retired:
+                return
             now = time.monotonic()
             try:
                 if plan.witnesses and (last or now >= next_cosign):
@@ -243,7 +260,7 @@ class Attester:
 
     def _newest(self, path: str = "checkpoint") -> tuple[Checkpoint, bytes] | None:
         note = self._objects.get(path)
-        if not note:
+        if not note or self._retired:
             return None
         try:
             return parse(self._log.verify(note)), note
@@ -255,11 +272,11 @@ class Attester:
     def _keep(self, size: int, cosigned: bytes) -> None:
         """Keep the cosigned checkpoint. Of one hour the last stays, and every one that is stamped: later ones say more."""
         hour = int(time.time()) // HOUR_S
-        self._objects.put(f"cosig/{size}", cosigned)
-        self._objects.put(LATEST, cosigned)
+        self._put(f"cosig/{size}", cosigned)
+        self._put(LATEST, cosigned)
         before = self._kept
         if before.hour == hour and before.size not in {size, before.stamped}:
-            self._objects.remove(f"cosig/{before.size}")
+            self._remove(f"cosig/{before.size}")
         self._kept = _Kept(size, hour, before.stamped)
         if self._trust.witnessed(cosigned, now_s=int(time.time())).quorum:
             self._standings.quorum_size, self._standings.quorum_at_us = size, time.time_ns() // 1000
@@ -280,7 +297,20 @@ class Attester:
         standing.fails, standing.grave = why, grave
 
     def _tell(self) -> None:
-        self._disk.put(self._root / STANDING_FILE, msgspec.json.format(msgspec.json.encode(self._standings)))
+        with self._gate:
+            if not self._retired:
+                told = msgspec.json.format(msgspec.json.encode(self._standings))
+                self._disk.put(self._root / STANDING_FILE, told)
+
+    def _put(self, path: str, data: bytes) -> None:
+        with self._gate if self._moves else nullcontext():
+            if not self._retired:
+                self._objects.put(path, data)
+
+    def _remove(self, path: str) -> None:
+        with self._gate if self._moves else nullcontext():
+            if not self._retired:
+                self._objects.remove(path)
 
 
 @dataclass(frozen=False, slots=True)

@@ -31,8 +31,8 @@ REMEMBERED_WRITERS = 4096
 MOST_BODIES = 32
 OWN_TYPES = frozenset(
     {
-        *("shard.open", "shard.close", "recorder.start", "recorder.stop", "heartbeat", "recovery"),
-        *("writer.end", "trace.close"),
+        *("shard.open", "shard.carry", "shard.close", "recorder.start", "recorder.stop"),
+        *("heartbeat", "recovery", "writer.end", "trace.close"),
         *("access.read", "key.event", "erasure.order", "erasure", "erasure.deferred"),
         *("hold.place", "hold.release", "retention.change", "retention.prune"),
     }
@@ -122,7 +122,8 @@ class Writer:
         self._places: Bounded[tuple[int, bytes]] = Bounded(REMEMBERED_IDS)
         self._previous: Bounded[bytes] = Bounded(REMEMBERED_TRACES)
         self._sequence: Bounded[int] = Bounded(REMEMBERED_WRITERS)
-        self._not_kept: Bounded[None] = Bounded(REMEMBERED_IDS)
+        self.not_kept: Bounded[None] = Bounded(REMEMBERED_IDS)
+        """Ids of drafts that were refused: what names one as its cause is refused, too."""
         self.next_index = next_index
         self.refused = 0
 
@@ -132,6 +133,14 @@ class Writer:
         if header["trace"]:
             self._previous.remember(str(header["trace"]), hashlib.sha256(raw).digest())
         self._sequence.remember(str(header["wid"]), int(header["wseq"]))
+
+    def remember_elsewhere(self, index: int, header: dict[str, Any], raw: bytes) -> None:
+        """Take note of a record in the shard before this one: whoever hands it over again is told where it stands."""
+        self._places.remember(str(header["eid"]), (index, leaf_hash(raw)))
+
+    def take_over(self, before: "Writer") -> None:
+        """Go on from the writer of the shard before, in the same process: what was refused stays refused."""
+        self.not_kept, self.refused = before.not_kept, before.refused
 
     def knows_writer(self, wid: str) -> bool:
         return wid in self._sequence
@@ -179,7 +188,7 @@ class Writer:
         check(draft, own=submission.own)
         header: dict[str, Any] = dict(draft.header)
         eid, trace = header["eid"], header["trace"]
-        lost = next((cause for cause in header.get("cause", ()) if cause in self._not_kept), None)
+        lost = next((cause for cause in header.get("cause", ()) if cause in self.not_kept), None)
         if lost is not None:
             raise ValueError(f"its cause `{lost}` was refused")
         # By the later of two clocks: a gateway whose clock is behind must not shorten what it writes.
@@ -241,7 +250,7 @@ class Writer:
         self.next_index += len(group.kept)
         for eid, place in group.places.items():
             self._places.remember(eid, place)
-            self._not_kept.pop(eid, None)
+            self.not_kept.pop(eid, None)
         for trace, previous in group.previous.items():
             self._previous.remember(trace, previous)
         for wid, wseq in group.sequence.items():
@@ -261,7 +270,7 @@ class Writer:
         self.refused += 1
         eid = submission.draft.header.get("eid")
         if isinstance(eid, str) and len(eid) <= 64:
-            self._not_kept.remember(eid, None)
+            self.not_kept.remember(eid, None)
         submission.ack(Ack(submission.seq, reason=reason[:500]))
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from magistrate.adapters.parallel import cores, read_copy
+from magistrate.adapters.recorder.archive import Archive
 from magistrate.adapters.recorder.reader import EvidenceReader
 from magistrate.app.attestation import configured_trust
 from magistrate.app.cli.evidence_monitor import coloured
@@ -22,8 +23,9 @@ from magistrate.app.settings import Config
 from magistrate.app.verifying import read_authorities, read_policy, status_of, told
 from magistrate.evidence.attested import Attested
 from magistrate.evidence.bundle import verify_bundle
+from magistrate.evidence.chain import Copy, verify_shards
+from magistrate.evidence.reading import Bundles, read_bundles
 from magistrate.evidence.report import Report
-from magistrate.evidence.verify import verify_log
 from magistrate.exchange.errors import ConfigurationError
 
 PolicyOption = Annotated[
@@ -65,9 +67,9 @@ def verify(
     Exit 0 all is as it was, 1 something was changed or left out, 2 cannot tell, 3 it ends longer ago than --max-age.
     """
     settings = configuration(config, data)
-    with closing(open_log(settings)) as reader:
+    with closing(open_log(settings)) as archive:
         _verify_log(
-            reader,
+            archive,
             settings,
             vkey,
             policy,
@@ -81,7 +83,7 @@ def verify(
 
 
 def _verify_log(
-    reader: EvidenceReader,
+    archive: Archive,
     settings: Config,
     vkey: str | None,
     policy: Path | None,
@@ -93,32 +95,46 @@ def _verify_log(
     strict: bool,
     json: bool,
 ) -> None:
-    trust = read_policy(policy) if policy else configured_trust(settings.evidence, [reader.vkey])
+    newest = archive.current
+    trust = read_policy(policy) if policy else configured_trust(settings.evidence, [newest.vkey])
     key = vkey or (trust.logs[0].vkey if policy and trust and trust.logs else None)
-    attested = Attested(
-        trust=trust,
-        authorities=read_authorities(tsa_ca or [Path(one.ca) for one in settings.evidence.timestamp]),
-        cosigned=reader.cosigned(),
-        tokens=reader.tokens(),
-        now_us=time.time_ns() // 1000,
-        max_age_us=int(max_age * 1e6),
-    )
+    authorities = read_authorities(tsa_ca or [Path(one.ca) for one in settings.evidence.timestamp])
+    copies = []
+    for number, reader in archive.shards.items():
+        attested = Attested(
+            trust=trust,
+            authorities=authorities,
+            cosigned=reader.cosigned(),
+            tokens=reader.tokens(),
+            now_us=time.time_ns() // 1000,
+            max_age_us=int(max_age * 1e6) if reader is newest else 0,
+        )
+        copies.append(
+            Copy(
+                number,
+                reader.objects,
+                reader.vkey,
+                attested,
+                _bundles(reader, bodies=bodies, processes=processes),
+            )
+        )
     with Progress(
         console=Console(stderr=True), transient=True, disable=json or not sys.stderr.isatty()
     ) as bar:
         task = bar.add_task("verifying", total=None)
-        report = verify_log(
-            reader.objects,
-            key or reader.vkey,
-            also=[reader.mldsa_vkey] if reader.mldsa_vkey and key is None else [],
-            attested=attested,
-            ciphertext=reader.ciphertext if bodies else None,
-            bundles=None
-            if reader.storage.remote
-            else read_copy(reader.root, bodies=bodies, processes=processes or cores()),
+        report = verify_shards(
+            copies,
+            key or newest.vkey,
+            also=[newest.mldsa_vkey] if newest.mldsa_vkey and key is None else [],
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     _tell(report, json=json, what="log", key_given=key is not None, strict=strict)
+
+
+def _bundles(reader: EvidenceReader, *, bodies: bool, processes: int) -> Bundles:
+    if reader.storage.remote:
+        return read_bundles(reader.objects, reader.ciphertext if bodies else None)
+    return read_copy(reader.root, bodies=bodies, processes=processes or cores())
 
 
 def verify_bundle_file(
