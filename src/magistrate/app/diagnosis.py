@@ -13,6 +13,7 @@ import msgspec
 
 from magistrate.adapters.recorder.attesting import Standings, read_standings
 from magistrate.adapters.recorder.outage import StoreStanding, read_store
+from magistrate.adapters.recorder.shelf import ShardStanding, read_shards
 from magistrate.adapters.state.database import StateUnavailable
 from magistrate.adapters.state.keys import KeyStore
 from magistrate.app.catalogue import base_url
@@ -22,6 +23,13 @@ from magistrate.app.settings import Config, StoreSetting
 from magistrate.exchange.decision import Mode
 
 GIB = 1 << 30
+DAY_US = 86_400_000_000
+OVERDUE = 1.1
+"""A shard so much beyond its limit was not closed when it should have been."""
+
+MANY_RECORDS, MANY_DAYS = 50_000_000, 366
+"""Beyond either a log that nobody divides is worth a word."""
+
 _TIME_ERROR = 5
 """What adjtimex(2) returns while the clock is not synchronised."""
 
@@ -70,6 +78,7 @@ class World(msgspec.Struct, frozen=True):
     now_us: Callable[[], int] = lambda: time.time_ns() // 1000
     standings: Callable[[Path], Standings | None] = read_standings
     store: Callable[[Path], StoreStanding | None] = read_store
+    shards: Callable[[Path], ShardStanding | None] = read_shards
 
 
 def diagnose(config: Config, world: World) -> list[Finding]:
@@ -82,6 +91,7 @@ def diagnose(config: Config, world: World) -> list[Finding]:
         _keys,
         _policies,
         _evidence,
+        _shards,
         _stores,
         _users,
         _disk,
@@ -285,6 +295,34 @@ def _durability(config: Config) -> Iterator[Finding]:
             f"records of calls begun within {bounded.ms} ms",
             "write `before-effect` where every call must be on record",
         )
+
+
+def _shards(config: Config, world: World) -> Iterator[Finding]:
+    """Which shard of the log is written, and whether it should have been closed by now."""
+    standing, limits = world.shards(config.evidence_dir), config.evidence.shard
+    if standing is None:
+        return
+    days = (world.now_us() - standing.began_us) / DAY_US if standing.began_us else 0.0
+    says = f"shard {standing.number} stands open with {standing.records} records of {days:.0f} days"
+    if standing.number > 1:
+        away = f", {len(standing.away)} of them put away" if standing.away else ""
+        says += f"; {standing.number - 1} closed{away}"
+    full = limits.records is not None and standing.records > limits.records * OVERDUE
+    old = limits.days is not None and days > limits.days * OVERDUE
+    if full or old:
+        yield Finding(
+            Level.WEAK, "shards", f"{says}: the next one was to begin before",
+            "the recorder's log says why it does not; `magistrate evidence rotate` asks for it",
+        )  # fmt: skip
+    elif (limits.records is None and limits.days is None) and (
+        standing.records > MANY_RECORDS or days > MANY_DAYS
+    ):
+        yield Finding(
+            Level.NOTE, "shards", f"{says}, and no end is configured",
+            "set `evidence.shard`, so that old records can be put away: docs/evidence.md",
+        )  # fmt: skip
+    else:
+        yield Finding(Level.OK, "shards", says)
 
 
 def _stores(config: Config, world: World) -> Iterator[Finding]:

@@ -16,8 +16,10 @@ from pathlib import Path
 import orjson
 import pytest
 
+from magistrate.adapters import parallel
 from magistrate.adapters.copied import LogCopy
 from magistrate.adapters.fetch import FileObjects
+from magistrate.adapters.parallel import read_copy
 from magistrate.adapters.recorder import recovery, wal
 from magistrate.adapters.recorder.client import RecorderClient
 from magistrate.adapters.recorder.disk import Disk
@@ -28,6 +30,7 @@ from magistrate.adapters.recorder.rotation import Limits
 from magistrate.adapters.recorder.wal import WalBroken
 from magistrate.adapters.recorder.writer import Submission
 from magistrate.app.cli import run
+from magistrate.app.verifier import run as verifier
 from magistrate.evidence.bundle import verify_bundle
 from magistrate.evidence.chain import Copy, number_of, verify_shards
 from magistrate.evidence.checkpoint import parse
@@ -279,14 +282,21 @@ def _checked_after_restart(where: Path, first: str, opened: Draft, ack: Ack) -> 
     return len(shards) > 1
 
 
-def verified(root: Path, key: str) -> Report:
-    """Verify every shard that is here, as a stranger has them."""
+def verified(root: Path, key: str, *, processes: int = 0) -> Report:
+    """Verify every shard that is here, as a stranger has them; ``processes`` of 0: all in this one."""
     with ExitStack() as stack:
         newest = stack.enter_context(closing(LogCopy(root)))
         closed = {number: stack.enter_context(closing(one)) for number, one in newest.below().items()}
         shards = dict(sorted({**closed, number_of(newest.objects.get): newest}.items()))
         copies = [
-            Copy(number, one.objects, one.vkey, bundles=read_bundles(one.objects, one.ciphertext))
+            Copy(
+                number,
+                one.objects,
+                one.vkey,
+                bundles=read_copy(one.root, bodies=True, processes=processes)
+                if processes
+                else read_bundles(one.objects, one.ciphertext),
+            )
             for number, one in shards.items()
         ]
         return verify_shards(copies, key)
@@ -343,6 +353,43 @@ def test_what_is_changed_in_a_closed_shard_is_found_from_the_newest_key_alone(tm
     three_shards(other)
     shutil.copytree(other / "evidence" / "shards" / "1", root / "shards" / "1")
     assert verified(root, last).verdict is Verdict.TAMPERED
+
+
+@pytest.mark.requirement("A2")
+def test_several_processes_find_in_all_shards_what_one_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each shard is read by all of them, one shard after the other; the words are the same."""
+    monkeypatch.setattr(parallel, "WORTH_IT", 0)
+    first, _ = three_shards(tmp_path)
+    root = tmp_path / "evidence"
+    whole = verified(root, first, processes=2)
+    assert (whole.verdict, whole.bodies) == (Verdict.VALID, 10)
+    assert whole == verified(root, first)
+    segment = next((root / "shards" / "2").rglob("*.seg"))
+    data = segment.read_bytes()
+    segment.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    spoiled = verified(root, first, processes=2)
+    (finding,) = spoiled.findings
+    assert finding.place.startswith("shard 2, record ")
+    assert spoiled == verified(root, first)
+
+
+@pytest.mark.requirement("A2")
+def test_a_copy_in_which_later_shards_stand_below_the_first_is_verified_alike(tmp_path: Path) -> None:
+    """As a store elsewhere has them, which cannot move what it has locked."""
+    first, last = three_shards(tmp_path)
+    root, copy = tmp_path / "evidence", tmp_path / "copy"
+    shutil.copytree(root / "shards" / "1", copy)
+    shutil.copytree(root / "shards" / "2", copy / "shards" / "2")
+    shutil.copytree(
+        root,
+        copy / "shards" / "3",
+        ignore=lambda where, names: {"1", "2"} & set(names) if where.endswith("shards") else (),
+    )
+    for key in (first, last):
+        assert verifier(["log", str(copy), "--vkey", key]) == 0
+    assert verifier(["log", str(copy), "--vkey", Signer(ORIGIN, bytes(32)).vkey]) == 1
 
 
 @pytest.mark.requirement("A2")

@@ -6,6 +6,7 @@ is not here is not searched, not overwritten and not pruned; whoever asks is tol
 """
 
 import logging
+import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from magistrate.adapters.recorder.row import Row, SearchQuery
 from magistrate.adapters.recorder.sealer import CHECKPOINT, fill_index, read_headers_at
 from magistrate.adapters.recorder.storage import Storage
 from magistrate.evidence.checkpoint import parse
-from magistrate.evidence.note import open_note
+from magistrate.evidence.note import NoteError, open_note
 from magistrate.evidence.shards import Closed, shard_path
 
 log = logging.getLogger("magistrate.recorder")
@@ -90,6 +91,32 @@ def told_absent(gone: Iterable[Closed]) -> list[str]:
         f"put it back where it was (in the evidence directory: `{shard_path(one.number)}`) to have it again"
         for one in gone
     ]
+
+
+class ShardStanding(msgspec.Struct, frozen=True):
+    """The shard that is written: its number, how many records of it are sealed, when it began; and which others are closed."""
+
+    number: int
+    records: int
+    began_us: int
+    away: tuple[int, ...] = ()
+    """Closed shards of which nothing is here."""
+
+
+def read_shards(root: Path) -> ShardStanding | None:
+    """Return how the shards of the log in ``root`` stand, by its index, or None: there is none, or it cannot be read."""
+    path = root / "index" / "records.db"
+    try:
+        before = shards_before(root)
+        index = Index(path, writable=False)
+        try:
+            records, began = index.size, index.oldest_us
+        finally:
+            index.close()
+    except (OSError, sqlite3.Error, NoteError):
+        return None
+    away = tuple(one.number for one in before if not (root / shard_path(one.number)).is_dir())
+    return ShardStanding(len(before) + 1, records, began, away)
 
 
 def mend_indexes(shelf: Shelf) -> None:
