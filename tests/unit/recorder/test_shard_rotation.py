@@ -22,11 +22,15 @@ from magistrate.adapters.fetch import FileObjects
 from magistrate.adapters.parallel import read_copy
 from magistrate.adapters.recorder import recovery, wal
 from magistrate.adapters.recorder.client import RecorderClient
+from magistrate.adapters.recorder.custodian import Custodian
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.frames import Ack
 from magistrate.adapters.recorder.ledger import Ledger, Settings
+from magistrate.adapters.recorder.orders import Answer, Outcome, RotateShard
 from magistrate.adapters.recorder.process import Recorder
+from magistrate.adapters.recorder.rotating import Rotating
 from magistrate.adapters.recorder.rotation import Limits
+from magistrate.adapters.recorder.vouching import Vouching
 from magistrate.adapters.recorder.wal import WalBroken
 from magistrate.adapters.recorder.writer import Submission
 from magistrate.app.cli import run
@@ -479,6 +483,40 @@ def test_a_recorder_rotates_by_itself_when_a_shard_is_full_or_old(
     last = read(closed.parent)[-1]
     assert (last["t"], last["ext"]["why"]) == ("shard.close", why)  # type: ignore[index]
     assert verified(tmp_path / "evidence", vkey(closed.parent)).verdict is Verdict.VALID
+
+
+class Asking:
+    """Somebody's connection, as far as an answer goes."""
+
+    uid = os.getuid()
+
+    def __init__(self) -> None:
+        self.answers: list[Answer] = []
+
+    def answer(self, answer: Answer) -> None:
+        self.answers.append(answer)
+
+
+@pytest.mark.requirement("A1")
+def test_many_open_traces_are_closed_between_calls_and_few_while_everybody_waits(tmp_path: Path) -> None:
+    """A rotation of a shard with thousands of open traces comes in steps; each trace is counted in the end."""
+    ledger, where = Ledger(settings(tmp_path)), settings(tmp_path)
+    written(ledger, *(draft(trace=uuid.uuid4().hex) for _ in range(2500)))
+    asking = Asking()
+    rotating = Rotating(ledger, Custodian(ledger), Vouching(where, ledger), Limits())
+    rotating.ask(asking, RotateShard())  # type: ignore[arg-type]  because it is all that is asked of a connection
+    left = [ledger.open_traces]
+    while not asking.answers:
+        assert rotating.tick(0.0, busy=True) == []
+        rotating.tick(0.0, busy=False)
+        left.append(ledger.open_traces)
+    assert left == [2500, 1988, 1476, 964, 0]
+    assert asking.answers[0].outcome is Outcome.DONE
+    ledger.seal()
+    ledger.close(clean=True)
+    old = read(tmp_path / "evidence" / "shards" / "1")
+    assert sum(one["t"] == "trace.close" for one in old) == 2500
+    assert verified(tmp_path / "evidence", vkey(tmp_path / "evidence")).verdict is Verdict.VALID
 
 
 @pytest.mark.requirement("A2")

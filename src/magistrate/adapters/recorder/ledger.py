@@ -10,14 +10,12 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
 import msgspec
 import orjson
 
-from magistrate.adapters.recorder.attesting import Plan
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.frames import Ack
 from magistrate.adapters.recorder.index import open_index
@@ -28,7 +26,6 @@ from magistrate.adapters.recorder.pruning import Doomed, Shelved
 from magistrate.adapters.recorder.publishing import fetch, publish
 from magistrate.adapters.recorder.recovery import CLEAN_STOP, Owned, Recovery, pieces
 from magistrate.adapters.recorder.rotation import (
-    Limits,
     ShardClosed,
     finish_putting_away,
     keep_signed_root,
@@ -38,47 +35,22 @@ from magistrate.adapters.recorder.rotation import (
     shards_before,
 )
 from magistrate.adapters.recorder.sealer import CHECKPOINT, Sealer
+from magistrate.adapters.recorder.settings import Settings
 from magistrate.adapters.recorder.shelf import Shelf
-from magistrate.adapters.recorder.storage import Altered, Places, StoreUnavailable
+from magistrate.adapters.recorder.storage import Altered, StoreUnavailable
 from magistrate.adapters.recorder.traces import CLOSE
 from magistrate.adapters.recorder.vault import Vault
 from magistrate.adapters.recorder.wal import Entry, WalBroken, WriteAheadLog
 from magistrate.adapters.recorder.writer import Kept, Submission, Writer
 from magistrate.evidence.draft import Body, Draft
 from magistrate.evidence.note import Verifier
-from magistrate.evidence.retention import Promised, Schedule
+from magistrate.evidence.retention import Promised
 from magistrate.evidence.shards import Closed
 from magistrate.evidence.succession import KEY_EVENT, SHARD_CLOSE
 from magistrate.evidence.tiles import Missing
 from magistrate.exchange.errors import ConfigurationError, EvidenceUnavailable
 
 log = logging.getLogger("magistrate.recorder")
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Where everything stands. ``origin`` empty: the log's own, or a new random one.
-
-    ``root_key``: a file outside of the vault. ``writers``: users who may hand records over, and nothing else.
-    """
-
-    evidence: Path
-    vault: Path
-    socket: Path
-    origin: str = ""
-    heartbeat_s: float = 10.0
-    trace_idle_s: float = 60.0
-    """A trace that is silent for so long and has no open call is closed by a record of its count."""
-    root_key: Path | None = None
-    retention: Schedule = field(default_factory=Schedule)
-    writers: frozenset[int] = frozenset()
-    plan: Plan = field(default_factory=Plan)
-    """Who is asked to vouch for the log."""
-    places: Places = field(default_factory=Places)
-    """Where published files and the newest checkpoint are kept, if not in ``evidence``."""
-    seal_every_s: float = 1.0
-    limits: Limits = field(default_factory=Limits)
-    """When the log goes on in a new shard by itself."""
 
 
 class Ledger:
@@ -144,6 +116,11 @@ class Ledger:
     def vault(self) -> Vault:
         """The vault, for the thread that writes."""
         return self._vault
+
+    @property
+    def open_traces(self) -> int:
+        """How many traces have no end on record yet."""
+        return len(self._traces)
 
     @property
     def unsealed_records(self) -> int:
