@@ -54,7 +54,6 @@ _ROTATED_BEGINS = rf"(?:{_either(map(rotated, _PREFIXES))}|{_either(map(rotated,
 _REVERSED_BEGINS = (
     rf"(?:{_either(p[::-1] for p in _PREFIXES)}|[0-9]{{2}}{_either(c[::-1] for c in IBAN_LENGTHS)})"
 )
-_TURNED_TRIGGER = rf"\b{_ROTATED_BEGINS}[A-Za-z0-9_-]{{6}}|[A-Za-z0-9_-]{{2}}{_REVERSED_BEGINS}\b"
 _ROTATED = re.compile(
     rf"(?<![A-Za-z0-9_/+-]){_ROTATED_BEGINS}[{_IN_TOKEN}]{{10,{LONGEST_TURNED}}}(?![{_IN_TOKEN}])"
 )
@@ -62,7 +61,28 @@ _REVERSED = re.compile(
     rf"(?<![{_IN_TOKEN}])[{_IN_TOKEN}]{{10,{LONGEST_TURNED}}}{_REVERSED_BEGINS}(?![A-Za-z0-9_/+=-])"
 )
 
-RUN_TRIGGER = rf"(?:{_GROUP}){{3}}|[0-9A-Fa-f]{{{SHORTEST_RUN}}}|(?:[^\s\x00][ \t\n]){{7}}|{_TURNED_TRIGGER}"
+_SPACED_TRIGGER = r"(?:[^\s\x00][ \t\n]){7}"
+RUN_TRIGGERS = (
+    rf"(?:{_GROUP}){{3}}",
+    rf"[0-9A-Fa-f]{{{SHORTEST_RUN}}}",
+    _SPACED_TRIGGER,
+    rf"\b{_ROTATED_BEGINS}[A-Za-z0-9_-]{{6}}",
+    rf"[A-Za-z0-9_-]{{2}}{_REVERSED_BEGINS}\b",
+)
+"""One of them stands in every text in which something may be encoded. Together they cost more than all rules."""
+
+HINTS = (
+    rf"[A-Za-z0-9+/_-]{{{SHORTEST_RUN}}}",
+    rf"\b{_either(map(rotated, _PREFIXES))}[A-Za-z0-9_-]{{6}}",
+    rf"[A-Za-z0-9_-]{{2}}{_either(p[::-1] for p in _PREFIXES)}\b",
+)
+"""Without one of these, of `APART_HINTS` or a trigger of `HINTING_RULES` nothing is encoded. They cost next to nothing."""
+
+APART_HINTS = (r"[A-Za-z0-9_-]{2}[0-9]{2}[A-Z]{2}\b", _SPACED_TRIGGER)
+"""An IBAN reversed, letters spaced out."""
+
+HINTING_RULES = frozenset({"iban"})
+"""Rules whose triggers hint as well: an IBAN rotated has two letters and two digits in front, too."""
 
 _RUN = re.compile(rf"[A-Za-z0-9+/_-]{{{SHORTEST_RUN},}}")
 _SPEAKS = re.compile(rf"(?:{_GROUP}){{3}}")

@@ -39,6 +39,8 @@ class Rule(msgspec.Struct, frozen=True):
     """Characters from the end of a trigger back to the earliest beginning of its match, context included."""
     ahead: int = 384
     """Characters from the end of a trigger to the latest end of its match: at least the pattern's width."""
+    apart: bool = False
+    """Whether the trigger would make the common automaton slow: it stands in one of its own then, see `automaton`."""
     begins: str = ""
     """What every match begins with, in small letters, if it is costly to try the pattern everywhere.
 

@@ -155,7 +155,7 @@ _FIRST: tuple[Rule, ...] = (
     Rule(
         "iban",
         "fin.iban",
-        rf"(?:{'|'.join(valid.IBAN_LENGTHS)})[0-9]{{2}}(?:[ -]?[A-Za-z0-9]){{4}}",
+        r"[A-Z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]){4}",
         r"(?i)(?<![A-Z0-9])(?=[A-Z]{2}[0-9]{2})(?:" + _BY_LENGTH + r")(?![A-Z0-9])",
         valid.iban,
         priority=60,

@@ -1,18 +1,23 @@
 """Scanner: all rules over all parts in one pass.
 
-The automaton (Vectorscan, through ``hyperscan``) says which rules could match anywhere; only those rules' patterns are run.
-Nothing triggers in most traffic, so most traffic pays for one linear pass.
+The automaton says which rules could match anywhere; only those rules' patterns are run. Nothing triggers in most traffic, so
+most traffic pays for one linear pass, and a second one for the few expressions that would make the first one slow.
 """
 
 import hashlib
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import Protocol
 
-import hyperscan
-
-from magistrate.classify.encodings import LAYERS, RUN_TRIGGER, Decoded
+from magistrate.classify.automaton import Automaton, Expression
+from magistrate.classify.encodings import (
+    APART_HINTS,
+    HINTING_RULES,
+    HINTS,
+    LAYERS,
+    RUN_TRIGGERS,
+    Decoded,
+)
 from magistrate.classify.hit import Hit, led_back, led_out, merge
 from magistrate.classify.rules import CARD_TRIGGER, RULES, Rule
 from magistrate.classify.search import Search, characters, search_cards, search_for
@@ -50,7 +55,7 @@ class Matcher(Protocol):
 
 
 class Scanner:
-    """The compiled rules. One scanner serves one thread: its scratch space is not shared."""
+    """The compiled rules. One scanner serves one thread, as its automata do."""
 
     def __init__(
         self,
@@ -60,17 +65,20 @@ class Scanner:
     ) -> None:
         self._searches: list[tuple[str, Search]] = [(rule.id, search_for(rule)) for rule in rules]
         self._searches.append(("card", search_cards))
-        triggers = [rule.trigger for rule in rules] + [CARD_TRIGGER, RUN_TRIGGER]
-        self._encoded = len(triggers) - 1
-        self._database = _database(triggers)
-        self._scratch = hyperscan.Scratch(self._database)
+        self._hint = len(self._searches)
+        self._hinting = [number for number, rule in enumerate(rules) if rule.id in HINTING_RULES]
+        together = [Expression(n, rule.trigger) for n, rule in enumerate(rules) if not rule.apart]
+        together.append(Expression(len(rules), CARD_TRIGGER))
+        apart = [Expression(n, rule.trigger) for n, rule in enumerate(rules) if rule.apart]
+        self._automata = (
+            Automaton(together + [Expression(self._hint, hint, hint=True) for hint in HINTS]),
+            Automaton(apart + [Expression(self._hint, hint, hint=True) for hint in APART_HINTS]),
+        )
+        self._runs = Automaton([Expression(0, trigger, hint=True) for trigger in RUN_TRIGGERS])
         self._detectors = tuple(detectors)
         self._matchers = tuple(matchers)
         self.phrase = max((matcher.phrase for matcher in matchers), default=0)
-        self._triggered: dict[int, list[int]] = {}
-        # The binding keeps no reference to its callback; without one of ours it would call freed memory.
-        self._on_match = self._note
-        self.version = _version(rules, triggers, matchers)
+        self.version = _version(rules, matchers)
 
     def scan_text(self, text: str) -> tuple[Finding, ...]:
         """Return the findings in one text. Total: never raises for any text."""
@@ -127,13 +135,14 @@ class Scanner:
 
     def _hits(self, text: str) -> tuple[list[Hit], list[str], bool]:
         """Return what is found in one spelling, which rules failed, and whether something may be encoded in it."""
-        triggered = self._triggered
-        triggered.clear()
+        triggered: dict[int, list[int]] = {}
         raw = text.encode("utf-8", "surrogatepass")
-        self._database.scan(raw, match_event_handler=self._on_match, scratch=self._scratch)
+        for automaton in self._automata:
+            automaton.scan(raw, triggered)
         hits: list[Hit] = []
         broken: list[str] = []
-        encoded = triggered.pop(self._encoded, None) is not None
+        hinted = triggered.pop(self._hint, None) is not None
+        encoded = (hinted or any(n in triggered for n in self._hinting)) and self._has_runs(raw)
         for index in sorted(triggered):
             rule, search = self._searches[index]
             try:
@@ -147,9 +156,10 @@ class Scanner:
                 broken.append(matcher.id)
         return hits, broken, encoded
 
-    def _note(self, index: int, start: int, end: int, flags: int, context: object) -> None:
-        del start, flags, context
-        self._triggered.setdefault(index, []).append(end)
+    def _has_runs(self, raw: bytes) -> bool:
+        found: dict[int, list[int]] = {}
+        self._runs.scan(raw, found)
+        return bool(found)
 
     def _finding(self, hit: Hit, starts: list[int]) -> Finding:
         part = bisect_right(starts, hit.start) - 1
@@ -168,31 +178,12 @@ class Scanner:
         )
 
 
-def _database(triggers: Sequence[str]) -> hyperscan.Database:
-    """Return a database of one's own; compiling takes a third of a second, copying what was compiled a millisecond."""
-    database: hyperscan.Database = hyperscan.loadb(_compiled(tuple(triggers)), hyperscan.HS_MODE_BLOCK)
-    return database
-
-
-@lru_cache(maxsize=4)
-def _compiled(triggers: tuple[str, ...]) -> bytes:
-    database = hyperscan.Database()
-    flags = hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_DOTALL
-    exact = hyperscan.HS_FLAG_DOTALL | hyperscan.HS_FLAG_SINGLEMATCH
-    database.compile(
-        expressions=[trigger.encode() for trigger in triggers],
-        ids=list(range(len(triggers))),
-        flags=[exact if trigger == RUN_TRIGGER else flags for trigger in triggers],
-    )
-    return bytes(hyperscan.dumpb(database))
-
-
-def _version(rules: Sequence[Rule], triggers: Sequence[str], matchers: Sequence[Matcher]) -> str:
+def _version(rules: Sequence[Rule], matchers: Sequence[Matcher]) -> str:
     total = hashlib.sha256(b"always-on/2\0")
-    for rule, trigger in zip(rules, triggers, strict=False):
+    for rule in rules:
         check = " ".join(each.__name__ for each in (rule.validate, rule.judge) if each)
         total.update(
-            f"{rule.id}\0{rule.label}\0{trigger}\0{rule.pattern}\0{check}\0{rule.priority}\n".encode()
+            f"{rule.id}\0{rule.label}\0{rule.trigger}\0{rule.pattern}\0{check}\0{rule.priority}\n".encode()
         )
     for matcher in matchers:
         total.update(f"{matcher.id}\0{matcher.version}\n".encode())
