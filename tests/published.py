@@ -70,7 +70,7 @@ class Published:
             )
         return intent
 
-    def note(self, kind: str, at_s: float, **facts: Any) -> dict[str, Any]:
+    def note(self, kind: str, at_s: float, /, **facts: Any) -> dict[str, Any]:
         """One of the recorder's own records."""
         actor = {"kind": "recorder", "handle": ""}
         return self.add(self.header(kind, "note", wid="recorder-1", at_s=at_s, actor=actor, ext=facts))

@@ -139,6 +139,7 @@ def _vouching(config: Config, world: World) -> Iterator[Finding]:
     if told is None:
         return
     wanted = {one.url for one in evidence.witness} | {one.url for one in evidence.timestamp}
+    wanted |= {one.url for one in evidence.beacon}
     for party in told.parties:
         if party.url not in wanted:
             continue
@@ -154,6 +155,9 @@ def _vouching(config: Config, world: World) -> Iterator[Finding]:
                 Level.WEAK, subject, f"{party.fails}, for {minutes} min; calls are not affected",
                 f"see whether `{party.url}` is up and reached from here",
             )  # fmt: skip
+        elif party.kind == "beacon":
+            seconds = (world.now_us() - party.at_us) / 1e6
+            yield Finding(Level.OK, subject, f"its newest value on record was published {seconds:.0f} s ago")
         else:
             yield Finding(Level.OK, subject, f"vouches for the first {party.size} records")
 

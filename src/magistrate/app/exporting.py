@@ -9,11 +9,12 @@ from magistrate.adapters.recorder.archive import Archive
 from magistrate.adapters.recorder.orders import Outcome, SignRoot
 from magistrate.adapters.recorder.reader import EvidenceReader
 from magistrate.adapters.recorder.rotation import kept_signed_root
-from magistrate.adapters.recorder.row import Row
+from magistrate.adapters.recorder.row import Row, SearchQuery
 from magistrate.app.attestation import configured_trust
 from magistrate.app.custody import obeyed
 from magistrate.app.settings import Config
 from magistrate.evidence.audit_trail import trail
+from magistrate.evidence.beacon import BEACON
 from magistrate.evidence.bundle import Exported, Lineage, write_bundle
 from magistrate.evidence.checkpoint import parse as parse_checkpoint
 from magistrate.evidence.note import Verifier, open_note
@@ -24,6 +25,12 @@ from magistrate.evidence.succession import kept_steps, own_steps
 from magistrate.evidence.tiles import prove_inclusion
 from magistrate.evidence.trust import of_witnesses
 from magistrate.exchange.errors import ConfigurationError
+
+NOTES_LOOKED_AT = 1000
+"""So many of the recorder's own records before a call are looked through for a beacon's value."""
+
+CLOCKS_MAY_DIFFER_US = 60_000_000
+"""A gateway's clock may be behind the recorder's by so much; what stands behind the call is left out by its index."""
 
 
 class Bundle(msgspec.Struct, frozen=True):
@@ -67,7 +74,13 @@ def bundle_of(archive: Archive, settings: Config, call: Row, rows: Sequence[Row]
     about = proving[call.shard]
     lineage = _lineage(archive, proving, min(row.shard for row in rows))
     data = write_bundle(
-        call.index, exported, policy.encode(), about.stamps, shard=call.shard, lineage=lineage
+        call.index,
+        exported,
+        policy.encode(),
+        about.stamps,
+        shard=call.shard,
+        lineage=lineage,
+        beacon=_beacon(archive.of(call), call, about),
     )
     return Bundle(data, about.size)
 
@@ -85,6 +98,15 @@ def _proving(archive: Archive, reader: EvidenceReader, indexes: Sequence[int]) -
 
 def _proof(reader: EvidenceReader, index: int, by: _Proving) -> Proof:
     return Proof(index, tuple(prove_inclusion(reader.objects.get, index, by.size)), by.checkpoint)
+
+
+def _beacon(reader: EvidenceReader, call: Row, by: _Proving) -> Exported | None:
+    """Return the newest record before ``call``, in its shard, that holds a beacon's value; None, if none is near."""
+    own = SearchQuery(app="magistrate", until_us=call.ts_us + CLOCKS_MAY_DIFFER_US, limit=NOTES_LOOKED_AT)
+    found = next((row for row in reader.search(own) if row.type == BEACON and row.index < call.index), None)
+    if found is None:
+        return None
+    return Exported(reader.header(found.index), _proof(reader, found.index, by), {}, call.shard)
 
 
 def _lineage(archive: Archive, proving: dict[int, _Proving], oldest: int) -> Lineage:

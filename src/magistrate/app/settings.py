@@ -162,6 +162,15 @@ class TimestampSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """PEM file of the certificates that its stamps are verified with, ending in a root."""
 
 
+class BeaconSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A beacon: a source of values that nobody knew before their time."""
+
+    url: Url
+    """Where it tells its newest value; a drand network's `…/public/latest`."""
+    source: str
+    """JSON file that says who signs: what a drand network answers at `…/info`, or `{"kind": "signed", "name", "public_key"}`."""
+
+
 Promised = Literal["before-effect", "bounded-async"]
 """How durable the record of a decision must be before its call goes ahead."""
 
@@ -271,6 +280,9 @@ class EvidenceSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timestamp: tuple[TimestampSetting, ...] = ()
     """Who time-stamps checkpoints."""
     timestamp_every_s: Annotated[float, Meta(ge=10, le=86_400)] = 600.0
+    beacon: tuple[BeaconSetting, ...] = ()
+    """Whose values are written into the log, so that what follows them is provably not older."""
+    beacon_every_s: Annotated[float, Meta(ge=1, le=86_400)] = 600.0
     objects: StoreSetting = StoreSetting()
     """Where what is published goes: tiles, checkpoints, encrypted bodies. The write-ahead log stays local."""
     register: StoreSetting = StoreSetting()

@@ -22,6 +22,7 @@ from magistrate.app.verifying import (
     observed,
     read_authorities,
     read_policy,
+    read_sources,
     recall,
     status_of,
     told,
@@ -59,7 +60,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _log(given: argparse.Namespace) -> int:
     trust = read_policy(given.policy) if given.policy else None
-    authorities = read_authorities(given.tsa_ca)
+    authorities, sources = read_authorities(given.tsa_ca), read_sources(given.beacon)
     with ExitStack() as stack:
         shards = {number: stack.enter_context(closing(copy)) for number, copy in _shards(given.directory)}
         newest = max(shards)
@@ -73,6 +74,7 @@ def _log(given: argparse.Namespace) -> int:
                     authorities=authorities,
                     cosigned=copy.cosigned(),
                     tokens=copy.tokens(),
+                    sources=sources,
                     now_us=time.time_ns() // 1000,
                     max_age_us=int(given.max_age * 1e6) if number == newest else 0,
                 ),
@@ -99,7 +101,12 @@ def _bundle(given: argparse.Namespace) -> int:
     try:
         with given.file.open("rb") as archive:
             report = verify_bundle(
-                archive, key, trust=trust, authorities=authorities, now_us=time.time_ns() // 1000
+                archive,
+                key,
+                trust=trust,
+                authorities=authorities,
+                sources=read_sources(given.beacon),
+                now_us=time.time_ns() // 1000,
             )
     except OSError as error:
         raise ConfigurationError(f"cannot be read ({error.strerror})", str(given.file)) from None
@@ -182,6 +189,7 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--json", action="store_true", help="print JSON")
     for one in (log, bundle):
         one.add_argument("--tsa-ca", type=Path, action="append", default=[], help="PEM of an authority")
+        one.add_argument("--beacon", type=Path, action="append", default=[], help="JSON of a beacon's source")
         one.add_argument("--strict", action="store_true", help="exit 2 also for remarks")
     for one, seconds in ((log, 0.0), (monitor, 300.0)):
         one.add_argument("--max-age", type=float, default=seconds, help="seconds; older is stale. 0: any age")

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from magistrate.evidence.attested import text_of
+from magistrate.evidence.beacon import BEACON, BeaconError, Source, Unverifiable, published
 from magistrate.evidence.canonical import decode
 from magistrate.evidence.checkpoint import parse as parse_checkpoint
 from magistrate.evidence.links import Custody, is_end
@@ -33,7 +34,7 @@ from magistrate.evidence.succession import Step, kept_steps
 from magistrate.evidence.timestamp import Authority, Forged, StampError, first_to_hold
 from magistrate.evidence.trust import Trust
 
-PAGE = "index.html"
+PAGE, BEACON_FILE = "index.html", "beacon.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -64,11 +65,13 @@ def write_bundle(
     *,
     shard: int = 1,
     lineage: Lineage = NO_LINEAGE,
+    beacon: Exported | None = None,
 ) -> bytes:
     """Return the bundle of the records of one trace; ``call`` in ``shard`` is the log index of the one it is about.
 
     ``policy`` says who signs and who cosigns (`trust.Trust.encode`); ``stamps`` are time-stamp tokens for the checkpoint
-    that the proofs lead to. The same input gives the same bytes.
+    that the proofs lead to; ``beacon`` is the record of the newest beacon before the call, in its shard. The same input
+    gives the same bytes.
     """
     chosen = next(record for record in records if (record.shard, record.proof.index) == (shard, call))
     several = len({record.shard for record in records}) > 1
@@ -87,6 +90,8 @@ def write_bundle(
         for part, (content, salt) in record.bodies.items():
             files[f"bodies/{place}-{part}"] = content
             files[f"salts/{place}-{part}"] = salt
+    if beacon is not None:
+        files |= _proven("beacon", beacon.raw, beacon.proof)
     for number, step in enumerate(lineage.steps, 1):
         files |= _proven(f"succession/{number}", step.raw, step.proof)
     for number, beginning in lineage.beginnings.items():
@@ -112,9 +117,10 @@ def verify_bundle(
     *,
     trust: Trust | None = None,
     authorities: Sequence[Authority] = (),
+    sources: Sequence[Source] = (),
     now_us: int = 0,
 ) -> Report:
-    """Verify a bundle against keys, a policy and authorities that did not come with it.
+    """Verify a bundle against keys, a policy, authorities and beacons' sources that did not come with it.
 
     ``data`` is the archive, or a file of it that can be sought in: then only pieces of it are in memory, however large it
     is. ``now_us``: a cosignature from a later time does not count; 0: none is too late.
@@ -146,15 +152,21 @@ def verify_bundle(
     _check_page(files, noted)
     checkpoint = _checkpoint(files)
     stamps = _check_stamps(files, checkpoint, authorities, noted)
+    beacons = _check_beacon(files, checkpoint, sources, noted)
     cosigned = _check_witnesses(checkpoint, trust, noted, now_us // 1_000_000) if trust else {}
-    return _report(noted, len(headers), bodies, stamps, cosigned)
+    return _report(noted, len(headers), bodies, stamps, cosigned, beacons)
 
 
 def _report(
-    noted: Noted, size: int = 0, bodies: int = 0, stamps: int = 0, cosigned: Mapping[str, int] = {}
+    noted: Noted,
+    size: int = 0,
+    bodies: int = 0,
+    stamps: int = 0,
+    cosigned: Mapping[str, int] = {},
+    beacons: int = 0,
 ) -> Report:
     found, told = tuple(noted.problems), tuple(noted.remarks)
-    return Report(worst(found), size, bodies, 0, found, told, stamps, dict(cosigned))
+    return Report(worst(found), size, bodies, 0, found, told, stamps, dict(cosigned), beacons=beacons)
 
 
 def _reached(files: Members, verifier: Verifier) -> Reached:
@@ -294,6 +306,29 @@ def _check_stamps(files: Members, checkpoint: bytes, authorities: Sequence[Autho
             verified += 1
             noted.remark(name, f"existed at {_spelled(stamp.time_us)}, says {stamp.authority}")
     return verified
+
+
+def _check_beacon(files: Members, checkpoint: bytes, sources: Sequence[Source], noted: Noted) -> int:
+    """Say what the newest beacon before the call proves of it. That its record stands in the log was checked."""
+    if BEACON_FILE not in files or worst(noted.problems) is Verdict.TAMPERED:
+        return 0
+    try:
+        proof, own = parse(_proof_of(files, BEACON_FILE)), parse(_proof_of(files, "record.json"))
+        header = decode(files[BEACON_FILE])
+        check_shape(header)
+        record, tree = said(header, files[BEACON_FILE]), text_of(checkpoint)
+        ours = text_of(proof.checkpoint) == tree and header["log"] == parse_checkpoint(tree).origin
+        if not ours or not record.own or record.t != BEACON or proof.index >= own.index:
+            raise BeaconError("is no record of a beacon that stands before the call in its tree")
+        source, time_us = published(sources, record.ext)
+    except Unverifiable as error:
+        noted.remark(BEACON_FILE, f"was not checked: {error}")
+    except ValueError as error:
+        noted.tampered(BEACON_FILE, str(error))
+    else:
+        noted.remark(BEACON_FILE, f"not before {_spelled(time_us)}, proves a value of `{source.name}`")
+        return 1
+    return 0
 
 
 def _check_witnesses(checkpoint: bytes, trust: Trust, noted: Noted, now_s: int) -> Mapping[str, int]:

@@ -100,6 +100,8 @@ class _Chain:
             cosigned=next(filter(None, cosigned), {}),
             erased=self._absences.erased,
             pruned=self._absences.pruned,
+            beacons=sum(check.attestations.beacons for check in self._checks),
+            stretches=[one for check in self._checks for one in check.attestations.stretches],
         )
 
     def _verify(self, progress: Progress | None) -> None:

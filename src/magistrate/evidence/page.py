@@ -22,7 +22,7 @@ from magistrate.evidence.note import open_note
 from magistrate.evidence.proof import ProofError
 from magistrate.evidence.proof import parse as parse_proof
 
-LAYOUT = b'<meta name="generator" content="magistrate page 1">'
+LAYOUT = b'<meta name="generator" content="magistrate page 2">'
 """Two pages of one layout, of the same files, are the same bytes: whoever changes what a page says or how counts this up, here
 and in page.html, or the bundles of yesterday are called forged."""
 
@@ -243,6 +243,7 @@ def _proofs(files: _Shown) -> str:
     except (ProofError, NoteError) as error:
         return f"<h2>Proofs</h2><p>There is none to read: {_html(error)}</p>"
     stamps = sorted(name for name in files if name.endswith(".tsr"))
+    steps = sum(name.startswith("succession/") and name.endswith(".json") for name in files)
     signers = ", ".join(f"{name} ({key.hex()})" for name, key, _ in signatures)
     rows = [
         ("Log", _html(checkpoint.origin)),
@@ -250,9 +251,21 @@ def _proofs(files: _Shown) -> str:
         ("Root hash", f"<code>{checkpoint.root.hex()}</code>"),
         ("Lines under the checkpoint", _html(signers)),
         ("Time-stamps", _joined(stamps) or "none"),
+        ("Keys that followed", _html(steps or "")),
+        ("Written after", _beacon(_header(files.get("beacon.json", b"")))),
         ("Keys and witnesses", f"<details><summary>policy.txt</summary><pre>{_html(_readable(files.get('policy.txt', b'')))}</pre></details>"),
     ]  # fmt: skip
     return f"<h2>Proofs</h2>{_table(rows)}"
+
+
+def _beacon(header: Header) -> str:
+    """Return what the newest beacon before the call says, as its record tells it."""
+    told = _map(header.get("ext"))
+    if not told:
+        return ""
+    what = f"round {_text(told.get('round'))}" if "round" in told else f"value {_text(told.get('value'))}"
+    when = _when(told["time"] * 1_000_000) if type(told.get("time")) is int else ""
+    return _html(f"{what} of the beacon {_text(told.get('source'))}, {when} (beacon.json)")
 
 
 def _how() -> str:

@@ -53,6 +53,7 @@ PHASES: Mapping[str, str] = {
     "writer.end": "note",
     "shard.carry": "note",
     "shard.close": "note",
+    "beacon": "note",
     "access.read": "note",
     "erasure.order": "intent",
     "erasure": "outcome",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from magistrate.evidence.absence import Absences
 from magistrate.evidence.attested import Attestations, Attested
+from magistrate.evidence.beacon import BEACON
 from magistrate.evidence.checkpoint import Checkpoint
 from magistrate.evidence.checkpoint import parse as parse_checkpoint
 from magistrate.evidence.links import Links
@@ -20,6 +21,7 @@ from magistrate.evidence.ports import Readable
 from magistrate.evidence.reading import Bundle, Bundles, Ciphertext, check_tile, read_bundles, split
 from magistrate.evidence.report import MOST_FINDINGS, Problem, Report, Verdict, worst
 from magistrate.evidence.said import Said
+from magistrate.evidence.stretches import Stretch
 from magistrate.evidence.succession import signer_of
 from magistrate.evidence.tiles import WIDTH, tile_path
 
@@ -172,6 +174,8 @@ class TreeCheck:
             cosigned=self._attestations.cosigned,
             erased=self.absences.erased,
             pruned=self.absences.pruned,
+            beacons=self._attestations.beacons,
+            stretches=self._attestations.stretches,
         )
 
     def _add(self, bundle: Bundle) -> None:
@@ -193,6 +197,8 @@ class TreeCheck:
             if record.ext:
                 self.absences.saw(log, record.t, record.ts, record.ext)
             self._attestations.add(place, leaf, record.ts, record.ext.get("beacon"))
+            if record.own and record.t == BEACON:
+                self._attestations.drew(place, record)
 
 
 def report_of(
@@ -205,6 +211,8 @@ def report_of(
     cosigned: Mapping[str, int] = {},
     erased: int = 0,
     pruned: int = 0,
+    beacons: int = 0,
+    stretches: Sequence[Stretch] = (),
 ) -> Report:
     """Return a report of what was noted and counted."""
     return Report(
@@ -218,4 +226,6 @@ def report_of(
         dict(cosigned),
         erased,
         pruned,
+        beacons,
+        tuple(stretches),
     )

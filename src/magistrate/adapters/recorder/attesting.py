@@ -1,4 +1,4 @@
-"""Getting others to vouch: a thread beside the sealer that asks witnesses and time-stamping authorities.
+"""Getting others to vouch: a thread beside the sealer that asks witnesses, time-stamping authorities and beacons.
 
 It reads what the sealer has published and writes files of its own; nothing waits for it. ``cosig/<size>`` is a
 checkpoint with the lines of the witnesses that cosigned it, ``cosig/latest`` the newest of them; ``receipts/<size>.tsr``
@@ -21,6 +21,8 @@ from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.opening import open_storage
 from magistrate.adapters.recorder.storage import Files, Storage
 from magistrate.evidence import timestamp
+from magistrate.evidence.beacon import LARGEST_ANSWER as LARGEST_BEACON
+from magistrate.evidence.beacon import BeaconError, Drawn, Source, Unverifiable, drawn
 from magistrate.evidence.checkpoint import Checkpoint, parse
 from magistrate.evidence.note import NoteError, Verifier
 from magistrate.evidence.tiles import Missing, prove_consistency
@@ -33,6 +35,9 @@ STANDING_FILE = "attestation.json"
 POLICY_FILE = "policy.txt"
 WITNESS_EVERY_S, STAMP_EVERY_S, RETRY_STAMP_S = 30.0, 600.0, 60.0
 FIRST_LOOK_EVERY_S = 0.5
+OLD_BEACON_S = 3600.0
+"""An older value than this bounds too little: who answers with it is stuck, or keeps copies."""
+
 FINISH_WITHIN_S = 12.0
 """How long the end of the recorder waits for a last cosignature and a last stamp."""
 
@@ -51,14 +56,18 @@ class Plan:
     authorities: tuple[tuple[str, Authority], ...] = ()
     witness_every_s: float = WITNESS_EVERY_S
     stamp_every_s: float = STAMP_EVERY_S
+    beacons: tuple[tuple[str, Source], ...] = ()
+    beacon_every_s: float = STAMP_EVERY_S
 
     @property
     def empty(self) -> bool:
-        return not self.witnesses and not self.authorities
+        return not self.witnesses and not self.authorities and not self.beacons
 
 
 class Standing(msgspec.Struct):
     """How one of those who are asked stands. ``size`` is what it last vouched for, ``at_us`` when.
+
+    Of a beacon there is no size, and ``at_us`` is when its newest value was published.
 
     ``grave``: it does not merely fail to answer, it says that our log contradicts what it saw.
     """
@@ -97,6 +106,7 @@ class Attester:
         plan: Plan,
         *,
         stamped: Callable[[bytes], None] = lambda _digest: None,
+        heard: Callable[[Drawn], None] = lambda _drawn: None,
         send: Exchange = exchange,
         disk: Disk | None = None,
         storage: Storage | None = None,
@@ -108,12 +118,14 @@ class Attester:
         self._log = Verifier(vkey)
         self._plan = plan
         self._stamped = stamped
+        self._heard = heard
         self._send = send
         self._trust = of_witnesses([self._log], plan.witnesses, plan.quorum)
         witnesses = [Standing("witness", verifier.name, url) for url, verifier in plan.witnesses]
         authorities = [Standing("authority", one.name, url) for url, one in plan.authorities]
         threshold = len(witnesses) if plan.quorum is None else plan.quorum
-        self._standings = Standings([*witnesses, *authorities], threshold)
+        beacons = [Standing("beacon", one.name, url) for url, one in plan.beacons]
+        self._standings = Standings([*witnesses, *authorities, *beacons], threshold)
         self._kept = _Kept()
         self._stop = threading.Event()
         self._gate = threading.Lock()
@@ -175,9 +187,10 @@ class Attester:
             return False
         checkpoint, _ = found
         complete = True
-        authorities = self._standings.parties[len(self._plan.witnesses) :]
-        for number, standing in enumerate(authorities):
-            url, authority = self._plan.authorities[number]
+        asked = zip(
+            self._standings.parties[len(self._plan.witnesses) :], self._plan.authorities, strict=False
+        )
+        for number, (standing, (url, authority)) in enumerate(asked):
             path = f"receipts/{checkpoint.size}{f'.{number}' if number else ''}.tsr"
             try:
                 token = self._token(url, authority, checkpoint.text().encode())
@@ -192,13 +205,28 @@ class Attester:
         self._tell()
         return complete
 
+    def draw(self) -> None:
+        """Ask every beacon for its newest value, and hand on what is newer than before."""
+        asked = self._standings.parties[len(self._plan.witnesses) + len(self._plan.authorities) :]
+        for standing, (url, source) in zip(asked, self._plan.beacons, strict=True):
+            try:
+                found = self._value(url, source)
+            except (OSError, BeaconError, Unverifiable) as error:
+                self._fails(standing, str(error))
+                continue
+            if found.time_us > standing.at_us and not self._retired:
+                self._heard(found)
+            self._answers(standing)
+            standing.at_us = max(standing.at_us, found.time_us)
+        self._tell()
+
     # --- rounds
 
     def _run(self) -> None:
         plan = self._plan
         while not self._retired and not self._begun() and not self._stop.wait(FIRST_LOOK_EVERY_S):
             pass  # a new log has no checkpoint within its first second
-        next_cosign = next_stamp = time.monotonic()
+        next_cosign = next_stamp = next_draw = time.monotonic()
         while True:
             last = self._stop.is_set()
             if self._retired:
@@ -210,11 +238,15 @@ class Attester:
                     self.cosign()
                 if plan.authorities and (last or now >= next_stamp):
                     next_stamp = now + (plan.stamp_every_s if self.stamp() else RETRY_STAMP_S)
+                if plan.beacons and not last and now >= next_draw:
+                    next_draw = now + plan.beacon_every_s
+                    self.draw()
             except OSError as error:
                 log.error("cosignatures and time-stamps cannot be kept: %s", error.strerror or error)
             if last:
                 return
             waits = [next_cosign] * bool(plan.witnesses) + [next_stamp] * bool(plan.authorities)
+            waits += [next_draw] * bool(plan.beacons)
             self._stop.wait(max(0.05, min(waits) - time.monotonic()))
 
     def _begun(self) -> bool:
@@ -258,6 +290,16 @@ class Attester:
         authority.verify(answer.body, text, nonce=nonce)
         return answer.body
 
+    def _value(self, url: str, source: Source) -> Drawn:
+        answer = self._send(Ask(url, limit=LARGEST_BEACON))
+        if answer.status != 200:
+            raise Unreachable(f"answers with status {answer.status}")
+        found = drawn(source, answer.body)
+        age_s = time.time() - found.time_us / 1e6
+        if age_s > OLD_BEACON_S:
+            raise BeaconError(f"its newest value is {age_s:.0f} s old")
+        return found
+
     def _newest(self, path: str = "checkpoint") -> tuple[Checkpoint, bytes] | None:
         note = self._objects.get(path)
         if not note or self._retired:
@@ -284,9 +326,12 @@ class Attester:
     # --- telling
 
     def _vouches(self, standing: Standing, size: int) -> None:
+        self._answers(standing)
+        standing.size, standing.at_us = size, time.time_ns() // 1000
+
+    def _answers(self, standing: Standing) -> None:
         if standing.fails:
             log.info("%s `%s` answers again", standing.kind, standing.name)
-        standing.size, standing.at_us = size, time.time_ns() // 1000
         standing.fails, standing.since_us, standing.grave = "", 0, False
 
     def _fails(self, standing: Standing, why: str, *, grave: bool = False) -> None:

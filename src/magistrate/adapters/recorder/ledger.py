@@ -42,6 +42,7 @@ from magistrate.adapters.recorder.traces import CLOSE
 from magistrate.adapters.recorder.vault import Vault
 from magistrate.adapters.recorder.wal import Entry, WalBroken, WriteAheadLog
 from magistrate.adapters.recorder.writer import Kept, Submission, Writer
+from magistrate.evidence.beacon import BEACON
 from magistrate.evidence.draft import Body, Draft
 from magistrate.evidence.note import Verifier
 from magistrate.evidence.retention import Promised
@@ -201,6 +202,10 @@ class Ledger:
             note.draft.header["trace"] = trace
             closed.append(note)
         return closed
+
+    def beacon_record(self, facts: dict[str, object]) -> Submission:
+        """Return the record of a beacon's value: whatever is written behind it was written after that was published."""
+        return self._own.make(BEACON, facts)
 
     def farewell(self) -> Submission:
         """Return the record that announces a silence: the recorder stops because it was told to."""

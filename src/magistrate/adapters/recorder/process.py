@@ -122,6 +122,7 @@ class Recorder:
             if time.monotonic() >= next_heartbeat:
                 next_heartbeat = time.monotonic() + self._settings.heartbeat_s
                 group.append(self._ledger.heartbeat())
+            group += self._vouching.drawn()
             if group:
                 self._write(group)
             if time.monotonic() >= next_closings:

@@ -4,11 +4,15 @@ A closed shard's last checkpoint is asked about once more where the shard stands
 """
 
 import logging
+from collections import deque
+from dataclasses import replace
 
 from magistrate.adapters.recorder.attesting import LATEST, Attester, tokens
 from magistrate.adapters.recorder.keys import VKEY
 from magistrate.adapters.recorder.ledger import Ledger, Settings
 from magistrate.adapters.recorder.shelf import Shard
+from magistrate.adapters.recorder.writer import Submission
+from magistrate.evidence.beacon import Drawn
 from magistrate.evidence.checkpoint import parse
 from magistrate.evidence.note import NoteError, open_note
 
@@ -22,6 +26,7 @@ class Vouching:
         self._plan, self._root, self._ledger = settings.plan, settings.evidence, ledger
         self._current: Attester | None = None
         self._last_rounds: list[Attester] = []
+        self._drawn: deque[Drawn] = deque()
 
     def begin(self) -> None:
         """Let the shard that is written be vouched for, and finish with the one before it."""
@@ -36,9 +41,17 @@ class Vouching:
             self._ledger.vkey,
             self._plan,
             stamped=self._stamped,
+            heard=self._drawn.append,
             storage=self._ledger.storage,
         )
         self._current.start()
+
+    def drawn(self) -> list[Submission]:
+        """Return records of the beacons' values that came in, for the thread that writes."""
+        found = []
+        while self._drawn:
+            found.append(self._ledger.beacon_record(self._drawn.popleft().facts))
+        return found
 
     def retire(self) -> None:
         """Write nothing more for the shard that is written: it is about to be closed. Waits for nobody."""
@@ -57,7 +70,8 @@ class Vouching:
             return
         shard = closed[-1]
         vkey = (shard.storage.objects.get(VKEY) or b"").decode("ascii").strip()
-        last = Attester(shard.root, vkey, self._plan, stamped=self._stamped, storage=shard.storage)
+        plan = replace(self._plan, beacons=())  # they bound what is written behind them, and here nothing is
+        last = Attester(shard.root, vkey, plan, stamped=self._stamped, storage=shard.storage)
         last.start()
         last.finish()
         self._last_rounds = [last]

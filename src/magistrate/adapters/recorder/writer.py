@@ -32,7 +32,7 @@ MOST_BODIES = 32
 OWN_TYPES = frozenset(
     {
         *("shard.open", "shard.carry", "shard.close", "recorder.start", "recorder.stop"),
-        *("heartbeat", "recovery", "writer.end", "trace.close"),
+        *("heartbeat", "recovery", "writer.end", "trace.close", "beacon"),
         *("access.read", "key.event", "erasure.order", "erasure", "erasure.deferred"),
         *("hold.place", "hold.release", "retention.change", "retention.prune"),
     }
