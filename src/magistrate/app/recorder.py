@@ -38,6 +38,7 @@ def recorder_settings(config: Config) -> Settings:
         root_key=config.root_key,
         retention=config.evidence.retention.schedule(),
         trace_idle_s=config.evidence.trace_idle_s,
+        keep_awake=config.evidence.keep_awake,
         writers=frozenset(map(_user, config.evidence.writers)),
         plan=recorder_plan(config.evidence),
         places=places(config),

@@ -290,6 +290,8 @@ class EvidenceSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seal_every_s: Annotated[float, Meta(ge=1, le=60)] = 1.0
     """A checkpoint covers a record at most this long after it is durable; a store far away is asked less often."""
     shard: ShardSetting = ShardSetting()
+    keep_awake: bool = True
+    """Whether processors are kept from sleeping while records follow each other closely: docs/operations.md, Speed."""
 
 
 LabelName = Annotated[

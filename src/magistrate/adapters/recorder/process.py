@@ -10,10 +10,10 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 
-from magistrate.adapters.recorder.alertness import Alertness
+from magistrate.adapters.recorder.alertness import Alertness, Processors
 from magistrate.adapters.recorder.connection import LARGEST_GROUP, Connection, user_of
 from magistrate.adapters.recorder.custodian import REFUSALS, Custodian
 from magistrate.adapters.recorder.daily import DailyPrune
@@ -28,6 +28,9 @@ from magistrate.adapters.recorder.wal import WalBroken
 from magistrate.adapters.recorder.writer import Submission
 
 __all__ = ["Recorder", "Settings", "serve"]
+
+WAIT_S = 0.25
+"""Without drafts, so often it is looked whether a heartbeat is due, a trace has ended or the end was told."""
 
 SWITCH_S = 0.0001
 """How long the sealer may keep the interpreter from the loop that acknowledges."""
@@ -64,7 +67,8 @@ class Recorder:
         self._stopping = False
         self._fatal: str | None = None
         self._epoll = select.epoll()
-        self._alertness = Alertness()
+        self._alertness = Alertness(Processors()) if settings.keep_awake else None
+        """None: between drafts the processors may sleep."""
         self._connections: dict[int, Connection] = {}
 
     def run(self, ready: Callable[[], None]) -> None:
@@ -100,6 +104,8 @@ class Recorder:
             for connection in self._connections.values():
                 connection.socket.close()
             self._epoll.close()
+            if self._alertness is not None:
+                self._alertness.close()
         if self._fatal is None:
             self._seal_once()
         self._vouching.stop()
@@ -141,7 +147,7 @@ class Recorder:
     def _take(self, listener: socket.socket) -> list[Submission]:
         """Wait for drafts and return all that have arrived, up to one group."""
         group: list[Submission] = []
-        for descriptor, events in self._alertness.wait(self._epoll.poll, 0.25):
+        for descriptor, events in self._events():
             if descriptor == listener.fileno():
                 self._accept(listener)
                 continue
@@ -155,6 +161,11 @@ class Recorder:
                 del self._connections[descriptor]
                 connection.socket.close()
         return group
+
+    def _events(self) -> Sequence[tuple[int, int]]:
+        if self._alertness is None:
+            return self._epoll.poll(WAIT_S)
+        return self._alertness.wait(self._epoll.poll, WAIT_S)
 
     def _drain(self) -> None:
         """Take what has arrived already: whoever handed it over before the end was told deserves an answer."""

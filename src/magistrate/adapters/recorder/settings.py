@@ -31,5 +31,7 @@ class Settings:
     places: Places = field(default_factory=Places)
     """Where published files and the newest checkpoint are kept, if not in ``evidence``."""
     seal_every_s: float = 1.0
+    keep_awake: bool = True
+    """Whether processors are kept ready while drafts follow closely, see `alertness`."""
     limits: Limits = field(default_factory=Limits)
     """When the log goes on in a new shard by itself."""
