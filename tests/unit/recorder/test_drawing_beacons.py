@@ -11,6 +11,7 @@ from tests.published import SIGNER
 
 from magistrate.adapters.recorder.attesting import OLD_BEACON_S, Attester, Plan, Standing, read_standings
 from magistrate.adapters.recorder.disk import Disk
+from magistrate.app import attestation
 from magistrate.app.attestation import vouching_metrics
 from magistrate.app.config import Rejected, load
 from magistrate.app.diagnosis import Level, World, diagnose
@@ -127,3 +128,21 @@ def test_a_configured_source_that_is_none_is_refused_when_the_configuration_is_r
         with pytest.raises(Rejected) as refused:
             load(tmp_path / "magistrate.yaml", {})
         assert says in str(msgspec.to_builtins([str(one) for one in refused.value.problems]))
+
+
+@pytest.mark.requirement("A7")
+def test_a_drand_network_is_not_asked_where_its_rounds_cannot_be_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recorder writes nothing that it has not verified, so it says at the start what to install."""
+    monkeypatch.setattr(attestation, "installed", lambda: False)
+    (tmp_path / "source.json").write_text(json.dumps(Network().info))
+    (tmp_path / "magistrate.yaml").write_text(
+        "providers: [{name: s, api: simulator, region: local, models: ['*']}]\n"
+        "evidence:\n  beacon: [{url: 'http://127.0.0.1:9/', source: source.json}]\n"
+    )
+    with pytest.raises(Rejected) as refused:
+        load(tmp_path / "magistrate.yaml", {})
+    assert any("install the extra `drand`" in str(one) for one in refused.value.problems)
+    (tmp_path / "source.json").write_text(json.dumps(Signer().info))
+    assert load(tmp_path / "magistrate.yaml", {}).evidence.beacon
