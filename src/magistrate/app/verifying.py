@@ -114,7 +114,8 @@ def _told_stretches(stretches: Sequence[Stretch]) -> list[str]:
             if by
         ]
         place = f"{one.place}, " if one.place else ""
-        lines.append(f"  {place}records {one.first} to {one.last}: {', '.join(bounds)}")
+        which = f"records {one.first} to {one.last}" if one.last > one.first else f"record {one.first}"
+        lines.append(f"  {place}{which}: {', '.join(bounds)}")
     if len(lines) > 2 * SHOWN_STRETCHES:
         left_out = len(lines) - 2 * SHOWN_STRETCHES
         lines[SHOWN_STRETCHES:-SHOWN_STRETCHES] = [f"  … {left_out} more stretches; `--json` lists them"]

@@ -29,7 +29,7 @@ from magistrate.adapters.recorder.ledger import Ledger, Settings
 from magistrate.adapters.recorder.orders import Answer, Outcome, RotateShard
 from magistrate.adapters.recorder.process import Recorder
 from magistrate.adapters.recorder.rotating import Rotating
-from magistrate.adapters.recorder.rotation import Limits
+from magistrate.adapters.recorder.rotation import Limits, open_calls
 from magistrate.adapters.recorder.vouching import Vouching
 from magistrate.adapters.recorder.wal import WalBroken
 from magistrate.adapters.recorder.writer import Submission
@@ -39,6 +39,7 @@ from magistrate.evidence.bundle import verify_bundle
 from magistrate.evidence.chain import Copy, number_of, verify_shards
 from magistrate.evidence.checkpoint import parse
 from magistrate.evidence.draft import Body, Draft
+from magistrate.evidence.links import LONGEST_CALL_US
 from magistrate.evidence.monitor import Memory, Observation, look
 from magistrate.evidence.note import Signer, Verifier, open_note
 from magistrate.evidence.reading import read_bundles
@@ -172,6 +173,25 @@ def test_a_call_that_is_open_is_carried_over_and_ended_in_the_new_shard(tmp_path
         report = verify_log(FileObjects(shard), vkey(shard))
         assert (report.verdict, report.remarks) == (Verdict.VALID, ()), report.findings
     assert report.open_calls == 0
+
+
+@pytest.mark.requirement("A1", "A2")
+def test_what_is_carried_is_what_reading_the_closed_shard_would_carry(tmp_path: Path) -> None:
+    """The recorder knows open calls without reading; beside it stands the reading of a start after a crash."""
+    ledger = Ledger(settings(tmp_path))
+    calls = [draft() for _ in range(60)]
+    old = draft()
+    old.header["ts"] = time.time_ns() // 1000 - 2 * LONGEST_CALL_US
+    written(ledger, old, *calls)
+    ended = calls[::3]
+    written(ledger, *(draft(phase="outcome", cause=str(one.header["eid"])) for one in ended))
+    for number in (1, 2):
+        ledger.rotate_shard()
+        ledger.seal()
+        carried = read(tmp_path / "evidence")[0]["ext"]["calls"]  # type: ignore[index]
+        assert carried == open_calls(ledger.shelf.storage(number).objects)
+        assert set(carried) == {one.header["eid"] for one in calls if one not in ended}
+    ledger.close(clean=True)
 
 
 def test_more_open_calls_than_one_record_names_are_all_carried(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from magistrate.adapters.recorder.wal import WalBroken, WriteAheadLog
 from magistrate.adapters.recorder.writer import Kept, Submission, Writer
 from magistrate.evidence.merkle import leaf_hash
 from magistrate.evidence.retention import Schedule
-from magistrate.evidence.said import SHARD_CARRY, SHARD_OPEN, carried, facts
+from magistrate.evidence.said import SHARD_CARRY, SHARD_OPEN
 from magistrate.evidence.shards import opening_facts
 from magistrate.evidence.succession import SHARD_CLOSE
 from magistrate.exchange.errors import ConfigurationError
@@ -179,21 +179,20 @@ class Recovery:
 
     def _remember(self, writer: Writer, traces: OpenTraces, pending: list[Kept]) -> list[str]:
         """Tell the writer of recent records; return the calls among them that were opened and never closed."""
-        opened: dict[str, None] = {}
         size = self._sealer.size
         before = shards_before(self._owned.root)
-        if before and size < RECENT:
+        if before and size < RECENT and self._before is None:
             objects = self._owned.shelf.storage(before[-1].number).objects
             for index, raw in tail(objects, RECENT - size):
                 writer.remember_elsewhere(index, orjson.loads(raw), raw)
         for index, raw in self._sealer.headers(max(0, size - RECENT)):
             header = orjson.loads(raw)
             traces.add(Link.of(header))
-            _follow(writer, opened, index, header, raw)
+            writer.remember(index, header, raw)
         for kept in pending:
             traces.add(kept.link)
-            _follow(writer, opened, kept.entry.index, kept.header(), kept.entry.header)
-        return list(opened)
+            writer.remember(kept.entry.index, kept.header(), kept.entry.header)
+        return writer.calls.all()
 
     def _notes(
         self, writer: Writer, dangling: list[str], recovered: int, torn: int, *, clean: bool
@@ -230,7 +229,10 @@ class Recovery:
         before = shards_before(self._owned.root)
         if not before:
             return [make(SHARD_OPEN, {"origin": self._origin, **announced})]
-        calls = open_calls(self._owned.shelf.storage(before[-1].number).objects)
+        if self._before is not None:
+            calls = self._before.calls.recent()
+        else:
+            calls = open_calls(self._owned.shelf.storage(before[-1].number).objects)
         opened += calls
         first, *others = opening_facts(before[-1], calls)
         first |= {"origin": self._origin, **announced}
@@ -259,15 +261,3 @@ def pieces(batch: list[Kept]) -> list[list[Kept]]:
         found[-1].append(kept)
         weight += kept.entry.weight
     return found
-
-
-def _follow(writer: Writer, opened: dict[str, None], index: int, header: dict[str, Any], raw: bytes) -> None:
-    writer.remember(index, header, raw)
-    opened.update(dict.fromkeys(carried(header["t"], facts(header))))
-    if header["phase"] == "intent":
-        opened[header["eid"]] = None
-    for cause in header.get("cause", ()):
-        opened.pop(cause, None)
-    if header["t"] == "recovery":
-        for call in header["ext"]["calls"]:
-            opened.pop(call, None)  # told before

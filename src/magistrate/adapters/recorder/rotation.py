@@ -25,17 +25,16 @@ import orjson
 
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.keys import MLDSA_KEY, MLDSA_VKEY, SIGNING_KEY, VKEY, Keys
+from magistrate.adapters.recorder.open_calls import OpenCalls
 from magistrate.adapters.recorder.rootkey import secret_file
 from magistrate.adapters.recorder.sealer import BEFORE, CHECKPOINT, STAGING, read_headers
 from magistrate.adapters.recorder.storage import Files
 from magistrate.adapters.recorder.store import PosixObjects
 from magistrate.evidence.checkpoint import parse
 from magistrate.evidence.cosignature import ML_DSA_44, Cosigner
-from magistrate.evidence.links import LONGEST_CALL_US
 from magistrate.evidence.note import Signer, Verifier, open_note
 from magistrate.evidence.proof import Proof
 from magistrate.evidence.receipt import SignedRoot
-from magistrate.evidence.said import carried, facts
 from magistrate.evidence.shards import Closed, beginning, beginning_path, closed, origin_after, shard_path
 from magistrate.evidence.succession import MOST_KEYS, SHARD_CLOSE, Step, kept_path, kept_steps, own_steps
 from magistrate.evidence.tiles import entry, prove_inclusion
@@ -47,8 +46,8 @@ MOVED = (
     *("tile", "body", CHECKPOINT, "cosig", "receipts", "keys", "index", "lock.db"),
     *("policy.txt", "attestation.json", SIGNED_ROOT, VKEY, MLDSA_VKEY),
 )
-MOST_READ = 1 << 18
-"""So many of a closed shard's newest records are looked through for calls that are open, if the last hour has more."""
+MOST_READ = 1 << 17
+"""So many of a closed shard's newest records are looked through for calls that are open, by a process that has not written them."""
 
 _PAIRS = ((SIGNING_KEY, VKEY), (MLDSA_KEY, MLDSA_VKEY))
 
@@ -177,25 +176,11 @@ def tail(objects: Files, at_most: int) -> Iterator[tuple[int, bytes]]:
 
 
 def open_calls(objects: Files) -> dict[str, str]:
-    """Return the calls, id and trace, that were open when a shard was closed, as its newest records tell.
-
-    Those of its last hour, which is as long as a call may take; of `MOST_READ` records, if that hour has more.
-    """
-    found: dict[str, tuple[str, int]] = {}
-    latest = 0
+    """Return the calls, id and trace, that were open when a shard was closed, as its newest `MOST_READ` records tell."""
+    calls = OpenCalls()
     for _, raw in tail(objects, MOST_READ):
-        header = orjson.loads(raw)
-        latest = max(latest, header["ts"])
-        taken_over = carried(header["t"], facts(header))
-        found.update((call, (trace, header["ts"])) for call, trace in taken_over.items())
-        if header["phase"] == "intent":
-            found[header["eid"]] = header["trace"], header["ts"]
-        for cause in header.get("cause", ()):
-            found.pop(cause, None)
-        if header["t"] == "recovery":
-            for call in header["ext"]["calls"]:
-                found.pop(call, None)
-    return {call: trace for call, (trace, ts) in found.items() if latest - ts <= LONGEST_CALL_US}
+        calls.follow(orjson.loads(raw))
+    return calls.recent()
 
 
 def _keep_steps(root: Path, disk: Disk, objects: Files) -> None:
