@@ -78,6 +78,6 @@ def _begins_with(first: Beginning | None, shard: Checkpoint, end: Closed | None)
         opened = first.opening()
     except ValueError as error:
         return f"`{shard.origin}`: {error}"
-    if end is None or opened is None or opened.previous != end.checkpoint:
+    if end is None or opened is None or (opened.number, opened.previous) != (end.number + 1, end.checkpoint):
         return f"`{shard.origin}` does not begin with the end of the shard before it"
     return ""

@@ -23,8 +23,12 @@ from magistrate.evidence.beacon import (
     published,
     read_source,
 )
+from magistrate.evidence.bundle import Exported, verify_bundle, write_bundle
+from magistrate.evidence.canonical import encode
+from magistrate.evidence.proof import Proof
 from magistrate.evidence.report import Report, Verdict
 from magistrate.evidence.stretches import Bound, Stretch, stretches
+from magistrate.evidence.tiles import prove_inclusion
 from magistrate.evidence.verify import verify_log
 
 SOURCES: dict[str, Callable[[], Speaks]] = {
@@ -233,3 +237,49 @@ def test_very_many_bounds_are_joined_at_the_end() -> None:
     found = stretches(3000, earliest, [])
     assert len(found) == 999
     assert (found[-1].first, found[-1].last, found[-1].not_before_us) == (999, 2999, 999)
+
+
+# --- in a bundle
+
+
+def bundled(log: Published, at: int, before: int | None) -> bytes:
+    """The bundle of the call at ``at``, with record ``before`` as its beacon."""
+
+    def exported(index: int) -> Exported:
+        path = tuple(prove_inclusion(log.get, index, log.size))
+        return Exported(encode(log.headers[index]), Proof(index, path, log.files["checkpoint"]))
+
+    records = [exported(at), exported(at + 1)]
+    return write_bundle(at, records, "", beacon=None if before is None else exported(before))
+
+
+@pytest.mark.requirement("A2", "A7")
+def test_a_bundle_says_before_when_its_call_was_not_written() -> None:
+    """To who trusts the source; to others it says that it was not checked."""
+    network = Network()
+    log = a_log((10, value(network, 10)))
+    for sources, beacons, says in (
+        ([source_of(network)], 1, "not before 2100-01-01T00:00:10+00:00, proves a value of `testnet`"),
+        ([], 0, "was not checked: no source that holds the key is trusted"),
+    ):
+        report = verify_bundle(bundled(log, 7, 6), SIGNER.vkey, sources=sources)
+        assert (report.verdict, report.beacons) == (Verdict.VALID, beacons), report.findings
+        assert says in [one.what for one in report.remarks if one.place == "beacon.json"]
+    assert verify_bundle(bundled(log, 7, None), SIGNER.vkey, sources=[source_of(network)]).beacons == 0
+
+
+@pytest.mark.requirement("A2", "A7")
+def test_a_bundle_s_beacon_is_a_record_of_a_beacon_before_its_call() -> None:
+    """Not one behind it, not another record, not one that the source did not sign, and not the gateway's word."""
+    network = Network()
+    good = value(network, 10)
+    log = a_log((10, good), (20, value(network, 20)))
+    forged = a_log((10, {**good, "round": 5}))
+    gateway = a_log((10, good))
+    del gateway.headers[6]["actor"]
+    gateway.size = 0
+    gateway.seal()
+    for source, before in ((log, 13), (log, 0), (forged, 6), (gateway, 6)):
+        report = verify_bundle(bundled(source, 7, before), SIGNER.vkey, sources=[source_of(network)])
+        assert report.verdict is Verdict.TAMPERED, before
+        assert [one.place for one in report.findings] == ["beacon.json"]
