@@ -73,6 +73,10 @@ cold: .venv/.run ## install what searches over old records need (DuckDB, 70 MB)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/cold.txt
 	@echo "ready: $(BIN)/magistrate evidence index"
 
+.PHONY: drand
+drand: .venv/.run ## install what verifies rounds of the public beacon drand (pyblst, 1 MB)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/drand.txt
+
 .PHONY: stores
 stores: .venv/.run ## install what a log in S3 or PostgreSQL needs (48 MB)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/stores.txt
@@ -124,4 +128,5 @@ lock: .venv/.dev ## recompile the hash-pinned requirement files
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" pyproject.toml --group build --group dev -c requirements/run.txt -o requirements/dev.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" pyproject.toml --extra cold -c requirements/dev.txt -o requirements/cold.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" pyproject.toml --extra s3 --extra postgres -c requirements/dev.txt -o requirements/stores.txt
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" pyproject.toml --extra drand -c requirements/dev.txt -o requirements/drand.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" --group nightly -c requirements/dev.txt -o requirements/nightly.txt

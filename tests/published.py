@@ -23,14 +23,17 @@ def eid(number: int) -> str:
 
 
 class Published:
-    """Files by path. Records are added in order; `seal` signs what is there."""
+    """Files by path. Records are added in order; `seal` signs what is there. Their ids count from ``ids_from``."""
 
-    def __init__(self, signer: Signer = SIGNER, cosigner: Cosigner | None = COSIGNER) -> None:
+    def __init__(
+        self, signer: Signer = SIGNER, cosigner: Cosigner | None = COSIGNER, *, ids_from: int = 0
+    ) -> None:
         self.files: dict[str, bytes] = {}
         self.headers: list[dict[str, Any]] = []
         self.roots: dict[int, bytes] = {}
         self.size = 0
         self._signer, self._cosigner = signer, cosigner
+        self._ids_from = ids_from
         self._last: dict[str, bytes] = {}
         self._wseq: dict[str, int] = {}
 
@@ -47,8 +50,8 @@ class Published:
         trace = fields.get("trace", "")
         self._wseq[wid] = self._wseq.get(wid, 0) + 1
         return {
-            "v": 1, "eid": eid(len(self.headers)), "t": kind, "phase": phase, "ts": START_US + int(at_s * 1e6),
-            "trace": "", "log": ORIGIN, "wid": wid, "wseq": self._wseq[wid],
+            "v": 1, "eid": eid(self._ids_from + len(self.headers)), "t": kind, "phase": phase, "ts": START_US + int(at_s * 1e6),
+            "trace": "", "log": self._signer.name, "wid": wid, "wseq": self._wseq[wid],
             "prev": self._last.get(trace, b"").hex() if trace else "", **fields,
         }  # fmt: skip
 
@@ -70,7 +73,7 @@ class Published:
             )
         return intent
 
-    def note(self, kind: str, at_s: float, **facts: Any) -> dict[str, Any]:
+    def note(self, kind: str, at_s: float, /, **facts: Any) -> dict[str, Any]:
         """One of the recorder's own records."""
         actor = {"kind": "recorder", "handle": ""}
         return self.add(self.header(kind, "note", wid="recorder-1", at_s=at_s, actor=actor, ext=facts))
@@ -81,10 +84,10 @@ class Published:
         self.files |= growth.files
         self.size = growth.size
         self.roots[growth.size] = growth.root
-        text = Checkpoint(ORIGIN, growth.size, growth.root).text()
+        text = Checkpoint(self._signer.name, growth.size, growth.root).text()
         note = self._signer.sign(text) + (self._cosigner.line(text, now_s) if self._cosigner else b"")
         self.files["checkpoint"] = note
         return note
 
     def text(self, size: int) -> str:
-        return Checkpoint(ORIGIN, size, self.roots[size]).text()
+        return Checkpoint(self._signer.name, size, self.roots[size]).text()

@@ -48,7 +48,7 @@ class WitnessProcess:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self, log: str) -> None:
+    def start(self, *logs: str) -> None:
         command = [
             MAGISTRATE,
             "witness",
@@ -56,8 +56,7 @@ class WitnessProcess:
             self.directory,
             "--listen",
             f"127.0.0.1:{self.port}",
-            "--log",
-            log,
+            *(word for log in logs for word in ("--log", log)),
         ]
         self.process = subprocess.Popen(
             [*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL

@@ -14,13 +14,13 @@ from magistrate.adapters.recorder.custodian import Custodian
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.frames import Ack
 from magistrate.adapters.recorder.ledger import Ledger, Settings
+from magistrate.adapters.recorder.opening import Stores
 from magistrate.adapters.recorder.orders import Answer, Erase, Order
 from magistrate.adapters.recorder.reader import EvidenceReader, open_evidence
-from magistrate.adapters.recorder.storage import Places, Storage
+from magistrate.adapters.recorder.storage import Places
 from magistrate.adapters.recorder.writer import Submission
 from magistrate.evidence.draft import Body, Draft
 from magistrate.evidence.hold import Person
-from magistrate.evidence.ports import Register
 from magistrate.evidence.retention import Schedule
 from magistrate.evidence.verify import Report, verify_log
 
@@ -67,9 +67,7 @@ class Custody:
         schedule: Schedule | None = None,
         disk: Disk | None = None,
         places: Places | None = None,
-        *,
-        storage: Storage | None = None,
-        register: Register | None = None,
+        stores: Stores | None = None,
     ) -> None:
         self.directory = directory
         self.settings = Settings(
@@ -80,7 +78,7 @@ class Custody:
             retention=schedule or Schedule(),
             places=places or Places(),
         )
-        self.ledger = Ledger(self.settings, disk, register, storage)
+        self.ledger = Ledger(self.settings, disk, stores)
         self.custodian = Custodian(self.ledger)
         self._seq = 0
 

@@ -23,7 +23,7 @@ from typing import Any
 import orjson
 
 from magistrate.adapters.copied import LogCopy
-from magistrate.adapters.recorder import ledger as ledger_module
+from magistrate.adapters.recorder import recovery
 from magistrate.adapters.recorder import wal as wal_module
 from magistrate.adapters.recorder.custodian import Custodian
 from magistrate.adapters.recorder.frames import Ack
@@ -41,7 +41,7 @@ OPENS_TO_WRITE = os.O_CREAT | os.O_TRUNC
 
 os.fsync = os.fdatasync = lambda descriptor: None
 wal_module.FILE_BYTES = 32 * 1024  # several files, and files used again, in a short life
-ledger_module.RESERVE_BYTES = 4096
+recovery.RESERVE_BYTES = 4096
 
 
 class Boundaries:

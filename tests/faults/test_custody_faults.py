@@ -259,7 +259,7 @@ def test_a_hold_placed_while_a_pruning_was_planned_stops_it(
         custody.ledger.seal()
         later(400)
         holds = custody.custodian.in_force()
-        planned = plan(tmp_path / "evidence", dict(BUILT_IN), holds, time.time_ns() // 1000)
+        planned = plan(custody.ledger.shelved(), dict(BUILT_IN), holds, time.time_ns() // 1000)
         assert len(planned.doomed) == 1
         held(custody, subject=GRACE)
         assert custody.custodian.prune(planned, holds).outcome is Outcome.UNABLE
@@ -343,7 +343,7 @@ def test_a_pruning_before_its_time_is_tampering(tmp_path: Path) -> None:
     with opened(tmp_path) as custody:
         custody.write(draft())
         custody.ledger.seal()
-        early = plan(tmp_path / "evidence", {"standard": 0}, [], time.time_ns() // 1000 + 2 * DAY_US)
+        early = plan(custody.ledger.shelved(), {"standard": 0}, [], time.time_ns() // 1000 + 2 * DAY_US)
         assert custody.custodian.prune(early, []).outcome is Outcome.DONE
         another = draft(content=b"the same day")  # its segment was the one that went: a new one is begun
         custody.write(another)

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import pytest
 
-from magistrate.adapters.recorder.orders import Outcome
+from magistrate.adapters.recorder.orders import Outcome, RotateShard
 from magistrate.adapters.witness.book import Book
 from magistrate.adapters.witness.listener import Witness
 from magistrate.evidence.checkpoint import Checkpoint
@@ -29,7 +29,7 @@ from magistrate.evidence.witness import Request
 from tests.conformance.evidence.go_auditor import PACKAGES, Ask
 
 from . import test_bundle_faults as bundles
-from .custody import Custody, draft, opened
+from .custody import ADA, Custody, draft, opened
 from .test_custody_faults import GRACE, held
 from .test_erasure_faults import LOG, two_key_ciphertext
 
@@ -62,7 +62,10 @@ def node(tool: str) -> Node:
 
 def audited(go: Ask, directory: Path) -> dict[str, Any]:
     """What Go says of the log; it must be whole."""
-    root = directory / "evidence"
+    return audited_log(go, directory / "evidence")
+
+
+def audited_log(go: Ask, root: Path) -> dict[str, Any]:
     vkey, note = (root / "log.vkey").read_text().strip(), (root / "checkpoint").read_text()
     answer = go({"Vkey": vkey, "Checkpoint": note, "Audit": str(root)})
     assert answer["Verdict"] == "valid", answer["Why"]
@@ -101,6 +104,23 @@ def test_go_sees_a_clock_that_went_back(tmp_path: Path, go: Ask, monkeypatch: py
     told = audited(go, tmp_path)
     assert (told["Back"], told["Kinds"]["heartbeat"]) == (1, 3)
     assert sum("went back" in remark for remark in remarks) == 1
+
+
+@pytest.mark.requirement("A2")
+@pytest.mark.verifier("go")
+@pytest.mark.tool("go")
+@pytest.mark.timeout(300)
+def test_go_reads_each_shard_of_a_rotated_log_as_a_whole_one(tmp_path: Path, go: Ask) -> None:
+    """Each by its own key alone. The call that went over the border is open in the first and ends in the second."""
+    intent = draft()
+    with opened(tmp_path) as custody:
+        custody.write(draft(), intent)
+        assert custody.obey(RotateShard(by=ADA)).outcome is Outcome.DONE
+        custody.write(draft(phase="outcome", cause=(str(intent.header["eid"]),)))
+    root = tmp_path / "evidence"
+    first, second = audited_log(go, root / "shards" / "1"), audited_log(go, root)
+    assert (first["Open"], first["Kinds"]["shard.close"], first["Kinds"]["trace.close"]) == (2, 1, 2)
+    assert (second["Open"], second["Kinds"]["llm.response"]) == (1, 1)
 
 
 @pytest.mark.fault(45)

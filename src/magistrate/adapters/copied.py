@@ -29,11 +29,21 @@ class LogCopy:
     """What there is of a log under ``root``."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
         self.objects = FileObjects(root)
         self._folders: OrderedDict[str, _Places] = OrderedDict()
         self._remembered = 0
         self._open: OrderedDict[Path, int] = OrderedDict()
+
+    @property
+    def vkey(self) -> str:
+        """The key beside the log, which proves nothing; empty if there is none."""
+        return (self.objects.get("log.vkey") or b"").decode("ascii", "replace").strip()
+
+    def below(self) -> dict[int, "LogCopy"]:
+        """Return the shards of the same log that stand below this one, by number."""
+        found = [path.parent for path in (self.root / "shards").glob("*/checkpoint")]
+        return {int(root.name): LogCopy(root) for root in found if root.name.isdecimal()}
 
     def cosigned(self) -> bytes:
         """Return the newest checkpoint with the cosignatures of witnesses; empty if there is none."""
@@ -42,7 +52,7 @@ class LogCopy:
     def tokens(self) -> list[Token]:
         """Return the time-stamps that are kept, smallest tree first."""
         found = sorted(
-            (int(path.stem), path) for path in (self._root / "receipts").glob("*.tsr") if path.stem.isdigit()
+            (int(path.stem), path) for path in (self.root / "receipts").glob("*.tsr") if path.stem.isdigit()
         )
         return [Token(f"receipts/{path.name}", size, path.read_bytes()) for size, path in found]
 
@@ -84,7 +94,7 @@ class LogCopy:
 
     def _scanned(self, folder: str) -> _Places:
         found: _Places = {}
-        for path in sorted((self._root / "body" / folder).glob("*.seg")):
+        for path in sorted((self.root / "body" / folder).glob("*.seg")):
             try:
                 descriptor = self._segment(path)
             except FileNotFoundError:

@@ -6,7 +6,8 @@ from pathlib import Path
 from magistrate.adapters.recorder.attesting import Plan, read_standings
 from magistrate.adapters.telemetry.exposition import Gauge, render
 from magistrate.app.settings import EvidenceSetting
-from magistrate.app.verifying import read_authorities
+from magistrate.app.verifying import read_authorities, read_sources
+from magistrate.evidence.beacon import NEEDS, Drand, Source, installed, read_source
 from magistrate.evidence.note import Verifier
 from magistrate.evidence.timestamp import Authority
 from magistrate.evidence.trust import Trust, of_witnesses
@@ -36,14 +37,26 @@ def check_trust(evidence: EvidenceSetting, base: Path, note: Note) -> None:
         except ValueError as error:
             note(f"evidence.timestamp[{index}].ca", str(error))
 
+    for index, beacon in enumerate(evidence.beacon):
+        try:
+            source = read_source((base / Path(beacon.source).expanduser()).read_bytes())
+        except OSError as error:
+            note(f"evidence.beacon[{index}].source", f"cannot be read ({error.strerror})")
+        except ValueError as error:
+            note(f"evidence.beacon[{index}].source", str(error))
+        else:
+            if isinstance(source, Drand) and not installed():
+                note(f"evidence.beacon[{index}]", NEEDS)
+
 
 def recorder_plan(evidence: EvidenceSetting) -> Plan:
     """Return whom the recorder asks to vouch for the log.
 
     Raises:
-        ConfigurationError: a key or an authority's file is none.
+        ConfigurationError: a key, an authority's file or a beacon's is none.
     """
     authorities = read_authorities([Path(one.ca) for one in evidence.timestamp])
+    sources = configured_sources(evidence)
     try:
         return Plan(
             witnesses=tuple((one.url, Verifier(one.vkey)) for one in evidence.witness),
@@ -53,9 +66,16 @@ def recorder_plan(evidence: EvidenceSetting) -> Plan:
             ),
             witness_every_s=evidence.witness_every_s,
             stamp_every_s=evidence.timestamp_every_s,
+            beacons=tuple((one.url, source) for one, source in zip(evidence.beacon, sources, strict=True)),
+            beacon_every_s=evidence.beacon_every_s,
         )
     except ValueError as error:
         raise ConfigurationError(str(error), "evidence.witness") from None
+
+
+def configured_sources(evidence: EvidenceSetting) -> list[Source]:
+    """Return the beacons that the configuration names. Raises ConfigurationError."""
+    return read_sources([Path(one.source) for one in evidence.beacon])
 
 
 def configured_trust(evidence: EvidenceSetting, vkeys: Sequence[str]) -> Trust | None:
@@ -73,7 +93,9 @@ def vouching_metrics(root: Path) -> bytes:
         return b""
     labels = ("kind", "name")
     up = Gauge(
-        "magistrate_evidence_vouching_up", "Whether a witness or authority answered last time.", labels
+        "magistrate_evidence_vouching_up",
+        "Whether a witness, authority or beacon answered last time.",
+        labels,
     )
     records = Gauge("magistrate_evidence_vouched_records", "Records that it vouches for.", labels)
     moment = Gauge(

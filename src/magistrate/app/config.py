@@ -278,6 +278,9 @@ def _rooted(config: Config, base: Path) -> Config:
             timestamp=tuple(
                 msgspec.structs.replace(one, ca=root(one.ca)) for one in config.evidence.timestamp
             ),
+            beacon=tuple(
+                msgspec.structs.replace(one, source=root(one.source)) for one in config.evidence.beacon
+            ),
             objects=rooted(config.evidence.objects, root),
             register=rooted(config.evidence.register, root),
         ),

@@ -1,75 +1,19 @@
 """What is configured, what is weak, and what to do about it: one small check a matter, each returning findings."""
 
-import ctypes
 import os
-import shutil
 import stat
-import time
-from collections.abc import Callable, Iterator
-from enum import StrEnum
+from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-
-from magistrate.adapters.recorder.attesting import Standings, read_standings
-from magistrate.adapters.recorder.outage import StoreStanding, read_store
 from magistrate.adapters.state.database import StateUnavailable
 from magistrate.adapters.state.keys import KeyStore
 from magistrate.app.catalogue import base_url
-from magistrate.app.durability import weaker
-from magistrate.app.listening import taken
-from magistrate.app.settings import Config, StoreSetting
+from magistrate.app.diagnosed_evidence import evidence, shards, stores
+from magistrate.app.findings import GIB, Finding, Level, World, existing, is_loopback
+from magistrate.app.settings import Config
 from magistrate.exchange.decision import Mode
 
-GIB = 1 << 30
-_TIME_ERROR = 5
-"""What adjtimex(2) returns while the clock is not synchronised."""
-
-
-def clock_synchronised() -> bool | None:
-    """Return what the kernel says through adjtimex(2) (reading only), or None where it cannot be asked."""
-    try:
-        library = ctypes.CDLL(None, use_errno=True)
-        state = library.adjtimex(ctypes.create_string_buffer(1024))
-    except (OSError, AttributeError):
-        return None
-    return None if state < 0 else state != _TIME_ERROR
-
-
-class Level(StrEnum):
-    """How bad it is."""
-
-    OK = "ok"
-    NOTE = "note"
-    WEAK = "weak"
-    """It works, and a promise is weaker than it could be."""
-    BAD = "bad"
-    """It does not work, or a promise is broken."""
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One thing that was looked at. ``advice`` is empty exactly when there is nothing to do."""
-
-    level: Level
-    subject: str
-    says: str
-    advice: str = ""
-
-
-class World(msgspec.Struct, frozen=True):
-    """What is asked of the machine, so that a check can be shown every state of it."""
-
-    running: bool
-    """True when a magistrate of ours answers on the control port; its ports are then taken by itself."""
-    free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free
-    device: Callable[[Path], int] = lambda path: path.stat().st_dev
-    owner: Callable[[Path], int] = lambda path: path.stat().st_uid
-    user: Callable[[], int] = os.getuid
-    synchronised: Callable[[], bool | None] = clock_synchronised
-    taken: Callable[[str], str | None] = taken
-    now_us: Callable[[], int] = lambda: time.time_ns() // 1000
-    standings: Callable[[Path], Standings | None] = read_standings
-    store: Callable[[Path], StoreStanding | None] = read_store
+__all__ = ["GIB", "Finding", "Level", "World", "diagnose"]
 
 
 def diagnose(config: Config, world: World) -> list[Finding]:
@@ -81,8 +25,9 @@ def diagnose(config: Config, world: World) -> list[Finding]:
         _files,
         _keys,
         _policies,
-        _evidence,
-        _stores,
+        evidence,
+        shards,
+        stores,
         _users,
         _disk,
         _clock,
@@ -111,7 +56,7 @@ def _providers(config: Config, _: World) -> Iterator[Finding]:
             )
             continue
         url = base_url(provider)
-        if url.startswith("http://") and not _loopback(url.removeprefix("http://").split("/")[0]):
+        if url.startswith("http://") and not is_loopback(url.removeprefix("http://").split("/")[0]):
             yield Finding(
                 Level.BAD,
                 subject,
@@ -134,7 +79,7 @@ def _providers(config: Config, _: World) -> Iterator[Finding]:
 def _listeners(config: Config, world: World) -> Iterator[Finding]:
     for setting in ("listen", "control"):
         address = getattr(config, setting)
-        if not _loopback(address) and config.tls is None:
+        if not is_loopback(address) and config.tls is None:
             yield Finding(
                 Level.WEAK, setting, f"`{address}` is open to the network without TLS",
                 "set `tls`, or put a proxy that terminates TLS on this host and listen on loopback",
@@ -244,85 +189,6 @@ def _policies(config: Config, _: World) -> Iterator[Finding]:
         )
 
 
-def _evidence(config: Config, world: World) -> Iterator[Finding]:
-    evidence = config.evidence
-    if not evidence.origin:
-        yield Finding(
-            Level.NOTE,
-            "evidence",
-            "the log has a random name",
-            "set `evidence.origin` to a name only you use",
-        )
-    yield from _durability(config)
-    yield from _vouching(config, world)
-    if config.vault_dir.is_relative_to(config.data):
-        yield Finding(
-            Level.WEAK, "vault", "the keys of encrypted bodies lie beside the bodies",
-            "set `evidence.vault_dir` to another disk",
-        )  # fmt: skip
-    elif _same_device(config.vault_dir, config.evidence_dir, world):
-        yield Finding(Level.NOTE, "vault", "is on the log's disk", "put it on another one")
-    else:
-        yield Finding(Level.OK, "vault", f"`{config.vault_dir}`")
-    if _same_device(config.evidence_dir, Path("/"), world):
-        yield Finding(
-            Level.NOTE,
-            "evidence",
-            "shares the system's disk: a full disk stops calls",
-            "give `data_dir` its own disk",
-        )
-
-
-def _durability(config: Config) -> Iterator[Finding]:
-    routes, bounded = weaker(config), config.evidence.bounded
-    if not routes:
-        yield Finding(Level.OK, "durability", "no call goes ahead before its record is durable")
-    for route in routes:
-        yield Finding(
-            Level.WEAK,
-            "durability",
-            f"{route}: goes ahead before its record is durable; a power failure can lose up to {bounded.records} "
-            f"records of calls begun within {bounded.ms} ms",
-            "write `before-effect` where every call must be on record",
-        )
-
-
-def _stores(config: Config, world: World) -> Iterator[Finding]:
-    """Whether the log's stores answer, and what they leave to whoever holds their credentials."""
-    objects, register = config.evidence.objects, config.evidence.register
-    if objects == register == StoreSetting():
-        return
-    standing = world.store(config.evidence_dir)
-    if standing is not None and standing.fails:
-        minutes = (world.now_us() - standing.since_us) // 60_000_000
-        waits = f"{standing.records} records ({standing.bytes >> 20} of 512 MiB) wait"
-        yield Finding(
-            Level.BAD, "store", f"{standing.fails}, for {minutes} min; {waits}, calls go on",
-            "bring it back: when 512 MiB wait, every call is refused",
-        )  # fmt: skip
-    elif standing is not None:
-        yield Finding(Level.OK, "store", "answered when the recorder asked last")
-    for name, store in (("objects", objects), ("register", register)):
-        endpoint = store.s3.endpoint if store.s3 is not None else ""
-        if endpoint.startswith("http://") and not _loopback(endpoint.removeprefix("http://")):
-            yield Finding(Level.BAD, f"store {name}", "is reached without TLS", "use https")
-    if objects.s3 is not None and objects.s3.lock == "none":
-        yield Finding(
-            Level.WEAK, "store objects", "is not locked: who holds its credentials can delete bodies and tiles",
-            "use a bucket with Object Lock and `lock: compliance`",
-        )  # fmt: skip
-    if objects.postgres is not None:
-        yield Finding(
-            Level.NOTE, "store objects", "PostgreSQL locks nothing: who holds its credentials can delete rows",
-            "use S3 with Object Lock where records must be beyond everybody's reach",
-        )  # fmt: skip
-    if objects != StoreSetting() and register == StoreSetting():
-        yield Finding(
-            Level.NOTE, "store register", "is on this machine, and the log is not: who loses it cannot go on",
-            "set `evidence.register`",
-        )  # fmt: skip
-
-
 def _users(config: Config, world: World) -> Iterator[Finding]:
     """Who owns what: with one user for all, a compromised gateway could read the vault and give orders."""
     if not config.vault_dir.exists() or not config.state_db.exists():
@@ -341,44 +207,8 @@ def _users(config: Config, world: World) -> Iterator[Finding]:
         yield Finding(Level.OK, "users", f"the recorder has a user of its own ({recorder})")
 
 
-def _vouching(config: Config, world: World) -> Iterator[Finding]:
-    """Who vouches for the log, and whether they do."""
-    evidence = config.evidence
-    if not evidence.witness:
-        yield Finding(
-            Level.WEAK, "witness", "none cosigns the log: who holds its key could show two people two histories",
-            "let somebody else run `magistrate witness` and name it under `evidence.witness`",
-        )  # fmt: skip
-    if not evidence.timestamp:
-        yield Finding(
-            Level.NOTE, "time-stamp", "no authority stamps checkpoints: times in the record are this host's word",
-            "name one under `evidence.timestamp`",
-        )  # fmt: skip
-    told = world.standings(config.evidence_dir)
-    if told is None:
-        return
-    wanted = {one.url for one in evidence.witness} | {one.url for one in evidence.timestamp}
-    for party in told.parties:
-        if party.url not in wanted:
-            continue
-        subject = f"{party.kind} {party.name}"
-        if party.grave:
-            yield Finding(
-                Level.BAD, subject, party.fails,
-                "stop, keep both histories, and find out which one is true (docs/evidence.md, contradictions)",
-            )  # fmt: skip
-        elif party.fails:
-            minutes = (world.now_us() - party.since_us) // 60_000_000
-            yield Finding(
-                Level.WEAK, subject, f"{party.fails}, for {minutes} min; calls are not affected",
-                f"see whether `{party.url}` is up and reached from here",
-            )  # fmt: skip
-        else:
-            yield Finding(Level.OK, subject, f"vouches for the first {party.size} records")
-
-
 def _disk(config: Config, world: World) -> Iterator[Finding]:
-    free = world.free_bytes(_existing(config.evidence_dir))
+    free = world.free_bytes(existing(config.evidence_dir))
     says = f"{free / GIB:.1f} GiB free for evidence"
     if free < GIB:
         yield Finding(Level.BAD, "disk", says, "make room: without durable evidence every call is refused")
@@ -403,21 +233,3 @@ def _clock(_: Config, world: World) -> Iterator[Finding]:
             "is not synchronised: timestamps in evidence may be wrong",
             "run chrony or timesyncd",
         )
-
-
-def _loopback(address: str) -> bool:
-    """Return whether ``host`` or ``host:port`` is this machine's own."""
-    bare = address.rpartition("]")[0].strip("[") if address.startswith("[") else address.partition(":")[0]
-    return bare in {"localhost", "::1"} or bare.startswith("127.")
-
-
-def _same_device(one: Path, other: Path, world: World) -> bool:
-    return world.device(_existing(one)) == world.device(_existing(other))
-
-
-def _existing(path: Path) -> Path:
-    """Return ``path`` or its nearest ancestor that exists."""
-    path = path.absolute()
-    while not path.exists():
-        path = path.parent
-    return path

@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from magistrate.adapters.recorder.reader import EvidenceReader, Row, SearchQuery
+from magistrate.adapters.recorder.archive import Archive
+from magistrate.adapters.recorder.reader import Row, SearchQuery
 from magistrate.evidence.seal import SealBroken
 from magistrate.exchange.errors import MagistrateError
 from magistrate.policy.explain import Judgement, read_judgement
@@ -18,7 +19,7 @@ class NoJudgement(MagistrateError):  # noqa: N818  because it says what there is
     """A record from which nothing can be decided again; the message says why."""
 
 
-def one(evidence: EvidenceReader, record: str) -> tuple[Row, Judgement]:
+def one(evidence: Archive, record: str) -> tuple[Row, Judgement]:
     """Return the judgement of the call whose id begins with ``record``.
 
     Raises:
@@ -34,7 +35,7 @@ def one(evidence: EvidenceReader, record: str) -> tuple[Row, Judgement]:
     return rows[0], judged(evidence, rows[0])
 
 
-def several(evidence: EvidenceReader, query: SearchQuery) -> Iterator[tuple[Row, Judgement | NoJudgement]]:
+def several(evidence: Archive, query: SearchQuery) -> Iterator[tuple[Row, Judgement | NoJudgement]]:
     """Yield the judgements of matching calls, newest first, and why there is none where there is none."""
     for row in evidence.search(query):
         if row.phase != INTENT:
@@ -45,15 +46,15 @@ def several(evidence: EvidenceReader, query: SearchQuery) -> Iterator[tuple[Row,
             yield row, gone
 
 
-def judged(evidence: EvidenceReader, row: Row) -> Judgement:
+def judged(evidence: Archive, row: Row) -> Judgement:
     """Return what ``row`` was decided from, and the decision.
 
     Raises:
         NoJudgement: policy was not asked, or the content was erased, or it is not what was sealed.
     """
-    header: dict[str, Any] = msgspec.json.decode(evidence.header(row.index))
+    header: dict[str, Any] = msgspec.json.decode(evidence.header(row))
     try:
-        body = evidence.bodies(header).get("judgement")
+        body = evidence.of(row).bodies(header).get("judgement")
     except SealBroken as error:
         raise NoJudgement(f"`{row.eid}`: what it was decided from is not what was sealed: {error}") from None
     if body is None:

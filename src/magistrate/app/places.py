@@ -7,8 +7,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from magistrate.adapters.recorder.archive import Archive
+from magistrate.adapters.recorder.opening import Stores
 from magistrate.adapters.recorder.outage import read_store
-from magistrate.adapters.recorder.reader import EvidenceReader, open_evidence
+from magistrate.adapters.recorder.shelf import Shelf
 from magistrate.adapters.recorder.storage import Place, Places, PostgresPlace, S3Place
 from magistrate.adapters.telemetry.exposition import Gauge, render
 from magistrate.app.settings import Config, StoreSetting
@@ -28,14 +30,21 @@ def places(config: Config, environ: Mapping[str, str] | None = None) -> Places:
     return Places(_place(evidence.objects, "objects", told), _place(evidence.register, "register", told))
 
 
-def open_log(config: Config) -> EvidenceReader:
-    """Return a reader of the log that ``config`` speaks of.
+def open_log(config: Config) -> Archive:
+    """Return a reader of all shards of the log that ``config`` speaks of.
 
     Raises:
         ConfigurationError: there is none, or its store cannot be opened.
+        StoreUnavailable: the store does not answer.
     """
     place = _place(config.evidence.objects, "objects", os.environ)
-    return open_evidence(config.data, config.vault_dir, config.root_key, place)
+    return Archive(config.data, config.vault_dir, config.root_key, place)
+
+
+def open_shelf(config: Config) -> Shelf:
+    """Return the closed shards of the log that ``config`` speaks of. Raises ConfigurationError."""
+    place = _place(config.evidence.objects, "objects", os.environ)
+    return Shelf(config.evidence_dir, Stores(config.evidence_dir, Places(place)))
 
 
 def store_metrics(root: Path) -> bytes:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from magistrate.adapters.recorder.ledger import Settings
 from magistrate.adapters.recorder.process import serve
+from magistrate.adapters.recorder.rotation import Limits
 from magistrate.adapters.telemetry.logs import configure
 from magistrate.app.attestation import recorder_plan
 from magistrate.app.places import places
@@ -42,6 +43,7 @@ def recorder_settings(config: Config) -> Settings:
         plan=recorder_plan(config.evidence),
         places=places(config),
         seal_every_s=config.evidence.seal_every_s,
+        limits=Limits(config.evidence.shard.records or 0, (config.evidence.shard.days or 0) * 86_400),
     )
 
 

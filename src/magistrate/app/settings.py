@@ -162,6 +162,15 @@ class TimestampSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """PEM file of the certificates that its stamps are verified with, ending in a root."""
 
 
+class BeaconSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A beacon: a source of values that nobody knew before their time."""
+
+    url: Url
+    """Where it tells its newest value; a drand network's `…/public/latest`."""
+    source: str
+    """JSON file that says who signs: what a drand network answers at `…/info`, or `{"kind": "signed", "name", "public_key"}`."""
+
+
 Promised = Literal["before-effect", "bounded-async"]
 """How durable the record of a decision must be before its call goes ahead."""
 
@@ -232,6 +241,15 @@ class StoreSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     postgres: PostgresSetting | None = None
 
 
+class ShardSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When the log goes on in a new shard by itself. `magistrate evidence rotate` does it at any time."""
+
+    records: Annotated[int, Meta(ge=1000, le=1 << 40)] | None = None
+    """A shard of so many records is closed; empty: size does not matter."""
+    days: Annotated[float, Meta(ge=0.01, le=36_500)] | None = None
+    """A shard that began so many days ago is closed; empty: age does not matter. Half a year is usual."""
+
+
 class EvidenceSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the log is kept."""
 
@@ -262,12 +280,16 @@ class EvidenceSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timestamp: tuple[TimestampSetting, ...] = ()
     """Who time-stamps checkpoints."""
     timestamp_every_s: Annotated[float, Meta(ge=10, le=86_400)] = 600.0
+    beacon: tuple[BeaconSetting, ...] = ()
+    """Whose values are written into the log, so that what follows them is provably not older."""
+    beacon_every_s: Annotated[float, Meta(ge=1, le=86_400)] = 600.0
     objects: StoreSetting = StoreSetting()
     """Where what is published goes: tiles, checkpoints, encrypted bodies. The write-ahead log stays local."""
     register: StoreSetting = StoreSetting()
     """Where the newest signed checkpoint is compared and swapped, so that two recorders never sign for one log."""
     seal_every_s: Annotated[float, Meta(ge=1, le=60)] = 1.0
     """A checkpoint covers a record at most this long after it is durable; a store far away is asked less often."""
+    shard: ShardSetting = ShardSetting()
     keep_awake: bool = True
     """Whether processors are kept from sleeping while records follow each other closely: docs/operations.md, Speed."""
 

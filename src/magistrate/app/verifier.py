@@ -8,7 +8,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import msgspec
@@ -22,6 +22,7 @@ from magistrate.app.verifying import (
     observed,
     read_authorities,
     read_policy,
+    read_sources,
     recall,
     status_of,
     told,
@@ -29,11 +30,11 @@ from magistrate.app.verifying import (
 )
 from magistrate.evidence.attested import Attested
 from magistrate.evidence.bundle import verify_bundle
+from magistrate.evidence.chain import Copy, number_of, verify_shards
 from magistrate.evidence.monitor import look
 from magistrate.evidence.note import NoteError, Verifier
 from magistrate.evidence.report import Report
 from magistrate.evidence.trust import Trust
-from magistrate.evidence.verify import verify_log
 from magistrate.exchange.errors import ConfigurationError
 
 ENDS = "exit status: 0 valid, 1 tampered, 2 cannot tell or bad usage, 3 stale"
@@ -59,22 +60,39 @@ def run(arguments: Sequence[str]) -> int:
 
 def _log(given: argparse.Namespace) -> int:
     trust = read_policy(given.policy) if given.policy else None
-    with closing(LogCopy(given.directory)) as copy:
-        report = verify_log(
-            copy.objects,
-            _key(given, trust),
-            also=given.also,
-            attested=Attested(
-                trust=trust,
-                authorities=read_authorities(given.tsa_ca),
-                cosigned=copy.cosigned(),
-                tokens=copy.tokens(),
-                now_us=time.time_ns() // 1000,
-                max_age_us=int(given.max_age * 1e6),
-            ),
-            bundles=read_copy(given.directory, bodies=given.bodies, processes=given.processes or cores()),
-        )
+    authorities, sources = read_authorities(given.tsa_ca), read_sources(given.beacon)
+    with ExitStack() as stack:
+        shards = {number: stack.enter_context(closing(copy)) for number, copy in _shards(given.directory)}
+        newest = max(shards)
+        copies = [
+            Copy(
+                number,
+                copy.objects,
+                copy.vkey,
+                Attested(
+                    trust=trust,
+                    authorities=authorities,
+                    cosigned=copy.cosigned(),
+                    tokens=copy.tokens(),
+                    sources=sources,
+                    now_us=time.time_ns() // 1000,
+                    max_age_us=int(given.max_age * 1e6) if number == newest else 0,
+                ),
+                read_copy(copy.root, bodies=given.bodies, processes=given.processes or cores()),
+            )
+            for number, copy in shards.items()
+        ]
+        report = verify_shards(copies, _key(given, trust), also=given.also)
     return _tell(report, given, "log")
+
+
+def _shards(directory: Path) -> list[tuple[int, LogCopy]]:
+    """Return the shards that are in a copy, oldest first.
+
+    In an evidence directory the closed ones stand below the newest; in a copy of a bucket the later ones below the first.
+    """
+    copy = LogCopy(directory)
+    return sorted({**copy.below(), number_of(copy.objects.get): copy}.items())
 
 
 def _bundle(given: argparse.Namespace) -> int:
@@ -83,7 +101,12 @@ def _bundle(given: argparse.Namespace) -> int:
     try:
         with given.file.open("rb") as archive:
             report = verify_bundle(
-                archive, key, trust=trust, authorities=authorities, now_us=time.time_ns() // 1000
+                archive,
+                key,
+                trust=trust,
+                authorities=authorities,
+                sources=read_sources(given.beacon),
+                now_us=time.time_ns() // 1000,
             )
     except OSError as error:
         raise ConfigurationError(f"cannot be read ({error.strerror})", str(given.file)) from None
@@ -166,6 +189,7 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--json", action="store_true", help="print JSON")
     for one in (log, bundle):
         one.add_argument("--tsa-ca", type=Path, action="append", default=[], help="PEM of an authority")
+        one.add_argument("--beacon", type=Path, action="append", default=[], help="JSON of a beacon's source")
         one.add_argument("--strict", action="store_true", help="exit 2 also for remarks")
     for one, seconds in ((log, 0.0), (monitor, 300.0)):
         one.add_argument("--max-age", type=float, default=seconds, help="seconds; older is stale. 0: any age")

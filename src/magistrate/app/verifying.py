@@ -11,9 +11,11 @@ from typing import Any
 
 import msgspec
 
+from magistrate.evidence.beacon import Source, read_source
 from magistrate.evidence.monitor import Memory, Observation
 from magistrate.evidence.note import Verifier
 from magistrate.evidence.report import Report, Verdict
+from magistrate.evidence.stretches import Stretch
 from magistrate.evidence.timestamp import Authority
 from magistrate.evidence.trust import Trust
 from magistrate.evidence.trust import parse as parse_policy
@@ -23,6 +25,8 @@ STATUS = {Verdict.VALID: 0, Verdict.TAMPERED: 1, Verdict.UNDECIDABLE: 2, Verdict
 """Exit status by verdict, of every command that verifies."""
 
 MOST_LINES = 50
+SHOWN_STRETCHES = 3
+"""So many of the first and of the last are shown."""
 
 _NOT_OURS = "is not what this monitor keeps for this log; name another file, or remove it and begin anew"
 
@@ -59,6 +63,21 @@ def status_of(report: Report, *, strict: bool) -> int:
     return 2 if strict and report.verdict is Verdict.VALID and report.remarks else STATUS[report.verdict]
 
 
+def read_sources(paths: Sequence[Path]) -> list[Source]:
+    """Return the beacons that files describe.
+
+    Raises:
+        ConfigurationError: one cannot be read or describes none.
+    """
+    found = []
+    for path in paths:
+        try:
+            found.append(read_source(path.read_bytes()))
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(str(error), str(path)) from None
+    return found
+
+
 def told(report: Report, what: str) -> list[str]:
     """Return a report as lines of text. The first begins with the verdict."""
     counted = f"{report.bodies} bodies checked, {report.open_calls} calls without an end"
@@ -72,6 +91,9 @@ def told(report: Report, what: str) -> list[str]:
         )
     if report.stamps:
         lines.append(f"  {report.stamps} time-stamps verified")
+    if report.beacons:
+        lines.append(f"  {report.beacons} values of beacons verified")
+    lines += _told_stretches(report.stretches)
     lines += [f"  {problem.place}: {problem.what}" for problem in report.findings[:MOST_LINES]]
     lines += [f"  remark, {remark.place}: {remark.what}" for remark in report.remarks[:MOST_LINES]]
     if len(report.findings) > MOST_LINES or len(report.remarks) > MOST_LINES:
@@ -79,11 +101,38 @@ def told(report: Report, what: str) -> list[str]:
     return lines
 
 
+def _told_stretches(stretches: Sequence[Stretch]) -> list[str]:
+    """Return when records were written, as others prove it; of many stretches the first and the last."""
+    lines = []
+    for one in stretches:
+        bounds = [
+            f"{words} {_moment(time_us)} ({by})"
+            for words, time_us, by in (
+                ("not before", one.not_before_us, one.begins_by),
+                ("not after", one.not_after_us, one.ends_by),
+            )
+            if by
+        ]
+        place = f"{one.place}, " if one.place else ""
+        which = f"records {one.first} to {one.last}" if one.last > one.first else f"record {one.first}"
+        lines.append(f"  {place}{which}: {', '.join(bounds)}")
+    if len(lines) > 2 * SHOWN_STRETCHES:
+        left_out = len(lines) - 2 * SHOWN_STRETCHES
+        lines[SHOWN_STRETCHES:-SHOWN_STRETCHES] = [f"  … {left_out} more stretches; `--json` lists them"]
+    return lines
+
+
+def _moment(time_us: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(time_us / 1e6))
+
+
 def told_observation(observation: Observation, before: Memory | None) -> list[str]:
     """Return what a monitor saw as lines of text. The first begins with the verdict."""
     since = (
         f", {observation.size - before.size} more than last time" if before else ", seen for the first time"
     )
+    if before and observation.memory and _origin(observation.memory) != _origin(before):
+        since = f", in the shard `{_origin(observation.memory)}`, which continues `{_origin(before)}`"
     lines = [f"{observation.verdict.value}  log of {observation.size} records{since}"]
     lines += [f"  {problem.place}: {problem.what}" for problem in observation.findings]
     if observation.contradiction:
@@ -91,6 +140,10 @@ def told_observation(observation: Observation, before: Memory | None) -> list[st
             "  the contradicting checkpoint is kept beside the memory file: together they are the proof"
         )
     return lines
+
+
+def _origin(memory: Memory) -> str:
+    return memory.note.partition("\n")[0]
 
 
 def observed(observation: Observation, before: Memory | None) -> dict[str, Any]:

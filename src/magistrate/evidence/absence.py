@@ -8,6 +8,11 @@ from typing import Any
 
 import msgspec
 
+from magistrate.evidence.noted import Noted
+
+Folder = tuple[str, str]
+"""A shard's name, and a folder in it. An order in one shard may speak of bodies in another."""
+
 
 class _Gone(msgspec.Struct):
     """Bodies of one place and key that are not there."""
@@ -29,28 +34,28 @@ class Absences:
 
     def __init__(self) -> None:
         self._erased: set[str] = set()
-        self._pruned: dict[str, _Pruned] = {}
-        self._gone: dict[tuple[str, str], _Gone] = {}
+        self._pruned: dict[Folder, _Pruned] = {}
+        self._gone: dict[tuple[Folder, str], _Gone] = {}
         self.erased = 0
         self.pruned = 0
 
-    def saw(self, kind: str, ts: int, facts: dict[str, Any]) -> None:
-        """Take note of a record that orders bodies to go: its type, its time, and what it says."""
+    def saw(self, log: str, kind: str, ts: int, facts: dict[str, Any]) -> None:
+        """Take note of a record of ``log`` that orders bodies to go: its type, its time, and what it says."""
         if kind == "erasure.order":
             self._erased.update(kid for kid in _listed(facts, "kids") if isinstance(kid, str))
         elif kind == "retention.prune":
             for segment in _listed(facts, "segments"):
                 if isinstance(segment, dict) and isinstance(segment.get("name"), str):
-                    self._doom(segment, ts)
+                    self._doom(str(segment.get("log", log)), segment, ts)
 
-    def _doom(self, segment: dict[str, Any], when: int) -> None:
+    def _doom(self, log: str, segment: dict[str, Any], when: int) -> None:
         name, count = segment["name"], segment.get("bodies")
-        pruned = self._pruned.setdefault(name.rpartition("/")[0], _Pruned({}))
+        pruned = self._pruned.setdefault((log, name.rpartition("/")[0]), _Pruned({}))
         # Named again after a crash, a segment is still one: it excuses what stood in it, once.
         pruned.bodies[name, str(segment.get("sha256"))] = count if type(count) is int and count > 0 else 0
         pruned.when = max(pruned.when, when)
 
-    def missing(self, place: str, folder: str, kid: str, until: int | None) -> None:
+    def missing(self, place: str, folder: Folder, kid: str, until: int | None) -> None:
         """Take note of a body that is not there, where its segment would be, its key, and until when it was to be kept.
 
         One whose record does not say until when was to be kept for ever.
@@ -58,6 +63,11 @@ class Absences:
         gone = self._gone.setdefault((folder, kid), _Gone(0, place, 0))
         gone.count += 1
         gone.until = max(gone.until, 1 << 62 if until is None else until)
+
+    def tell(self, noted: Noted) -> None:
+        """Note all that is gone without a good order, and count the rest."""
+        for place, what, too_early in self.unexplained():
+            (noted.tampered if too_early else noted.undecidable)(place, what)
 
     def unexplained(self) -> list[tuple[str, str, bool]]:
         """Return place, words and whether it was a breach of retention, for all that is gone without a good order.

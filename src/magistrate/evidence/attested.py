@@ -9,12 +9,15 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from magistrate.evidence.beacon import BeaconError, Source, Unverifiable, published
 from magistrate.evidence.checkpoint import Checkpoint
 from magistrate.evidence.checkpoint import parse as parse_checkpoint
 from magistrate.evidence.malformed import NoteError
 from magistrate.evidence.merkle import Frontier
 from magistrate.evidence.note import Verifier, open_note
 from magistrate.evidence.noted import Noted
+from magistrate.evidence.said import Said
+from magistrate.evidence.stretches import Bound, Stretch, stretches
 from magistrate.evidence.succession import Read, signer_of
 from magistrate.evidence.timestamp import Authority, Forged, Stamp, StampError, first_to_hold, stamped_digest
 from magistrate.evidence.trust import Trust
@@ -38,7 +41,7 @@ class Token(msgspec.Struct, frozen=True):
 class Attested(msgspec.Struct, frozen=True):
     """Whom the verifier trusts, and what there is of theirs.
 
-    ``cosigned`` is the newest checkpoint with its cosignatures; empty if there is none. ``now_us`` and ``max_age_us``
+    ``cosigned`` is the newest checkpoint with its cosignatures; empty if there is none. ``sources`` are beacons. ``now_us`` and ``max_age_us``
     bound how old the newest record, and the newest cosignature where witnesses are required, may be; 0: any age.
     """
 
@@ -46,6 +49,7 @@ class Attested(msgspec.Struct, frozen=True):
     authorities: Sequence[Authority] = ()
     cosigned: bytes = b""
     tokens: Sequence[Token] = ()
+    sources: Sequence[Source] = ()
     now_us: int = 0
     max_age_us: int = 0
 
@@ -74,12 +78,18 @@ class Attestations:
         self._passed: dict[int, _Passed] = {}
         self._latest_us = 0
         self._beacons: list[tuple[str, int, str]] = []
+        self._draws: list[tuple[str, int, Said]] = []
+        self._latest: list[Bound] = []
+        self._read_records = 0
         self.stamps = 0
+        self.beacons = 0
+        self.stretches: list[Stretch] = []
         self.cosigned: dict[str, int] = {}
 
     def add(self, place: str, leaf: bytes, ts: int, beacon: object) -> None:
         """Take one record: its leaf hash, its time, and the token that it names (hex), if any."""
         self._latest_us = max(self._latest_us, ts)
+        self._read_records += 1
         if type(beacon) is str and beacon and (not self._beacons or self._beacons[-1][2] != beacon):
             self._beacons.append((place, ts, beacon))
         if self._wanted:
@@ -87,11 +97,19 @@ class Attestations:
             if self._frontier.size in self._wanted:
                 self._passed[self._frontier.size] = _Passed(self._frontier.root(), self._latest_us)
 
+    def drew(self, place: str, record: Said) -> None:
+        """Take the record that was added last as one that holds a beacon's value."""
+        self._draws.append((place, self._read_records - 1, record))
+
     def finish(self) -> None:
         """Check every attestation against the tree that was passed."""
         self._check_witnesses()
         stamps = dict(self._check_tokens())
         self._check_beacons(stamps)
+        earliest = list(self._check_draws())
+        self.stretches = stretches(
+            self._read_records, earliest, self._latest, self._noted.spelled("").rstrip(", ")
+        )
         self._remark_overdue("cosignature", [at * 1_000_000 for at in self.cosigned.values()])
         self._remark_overdue("time-stamp", [stamp.time_us for stamp in stamps.values()])
         self._check_age(self._latest_us, "the newest record")
@@ -167,6 +185,7 @@ class Attestations:
                 self._noted.undecidable(token.place, str(error))
                 continue
             self.stamps += 1
+            self._latest.append(Bound(token.size, stamp.time_us + stamp.accuracy_us, stamp.authority))
             if passed.latest_us > stamp.time_us + stamp.accuracy_us + CLOCK_TOLERANCE_US:
                 ahead = (passed.latest_us - stamp.time_us) / 1e6
                 self._noted.remark(
@@ -184,6 +203,30 @@ class Attestations:
                     place,
                     f"names a time-stamp that was made {behind:.0f} s after its own time: the clock was behind",
                 )
+
+    def _check_draws(self) -> Iterable[Bound]:
+        """Yield what verified beacons say of the records behind them."""
+        if not self._draws:
+            return
+        unknown, reason = 0, ""
+        for place, index, record in self._draws:
+            try:
+                source, time_us = published(self._attested.sources, record.ext)
+            except Unverifiable as error:
+                unknown, reason = unknown + 1, str(error)
+            except BeaconError as error:
+                self._noted.tampered(place, f"names a value that no beacon gave: {error}")
+            else:
+                self.beacons += 1
+                if record.ts < time_us - CLOCK_TOLERANCE_US:
+                    behind = (time_us - record.ts) / 1e6
+                    self._noted.remark(
+                        place,
+                        f"names a beacon's value of {behind:.0f} s after its own time: the clock was behind",
+                    )
+                yield Bound(index + 1, time_us, source.name)
+        if unknown:
+            self._noted.remark("beacons", f"{unknown} were not checked: {reason}")
 
     def _remark_overdue(self, what: str, moments_us: list[int]) -> None:
         overdue = self._latest_us - max(moments_us, default=self._latest_us)

@@ -13,23 +13,26 @@ MOST_VERSIONS = 100_000
 
 
 class Costs:
-    """Takes what every record says, in the log's order. What no price is known for is not checked."""
+    """Takes what every record says, in the log's order. What no price is known for is not checked.
 
-    def __init__(self, noted: Noted) -> None:
+    ``before``: those of the shard before this one, whose prices stay in force.
+    """
+
+    def __init__(self, noted: Noted, before: "Costs | None" = None) -> None:
         self._noted = noted
-        self._prices: dict[str, dict[str, Any]] = {}
+        self.prices: dict[str, dict[str, Any]] = dict(before.prices) if before else {}
 
     def add(self, place: str, record: Said) -> None:
         if record.prices is not None:
             self._learn(place, record.prices)
-        elif record.usage is not None and record.usage["prices"] in self._prices:
-            self._check(place, record.usage, self._prices[record.usage["prices"]])
+        elif record.usage is not None and record.usage["prices"] in self.prices:
+            self._check(place, record.usage, self.prices[record.usage["prices"]])
 
     def _learn(self, place: str, prices: dict[str, Any]) -> None:
         for version, numbers in prices.items():
-            if type(numbers) is not dict or len(self._prices) >= MOST_VERSIONS:
+            if type(numbers) is not dict or len(self.prices) >= MOST_VERSIONS:
                 continue
-            if self._prices.setdefault(version, numbers) != numbers:
+            if self.prices.setdefault(version, numbers) != numbers:
                 self._noted.remark(place, f"gives the prices `{version}` other numbers than before")
 
     def _check(self, place: str, usage: dict[str, Any], price: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from magistrate.evidence.costs import Costs
 from magistrate.evidence.handed import Handed
 from magistrate.evidence.noted import Noted
-from magistrate.evidence.said import Said
+from magistrate.evidence.said import Said, carried, continues
 
 LONGEST_CALL_US = 3_600_000_000
 """A call that is open longer than this, by the log's own time, is remarked on: no endpoint may be silent so long."""
@@ -43,38 +43,50 @@ class Sequences:
 
 
 class Custody:
-    """The chains of traces, and what names what as its cause. Records are added in the log's order."""
+    """The chains of traces, and what names what as its cause. Records are added in the log's order.
 
-    def __init__(self, noted: Noted) -> None:
+    ``before`` is that of the shard before this one, if it was read too; ``follows`` says that there is one.
+    """
+
+    def __init__(self, noted: Noted, before: "Custody | None" = None, *, follows: bool = False) -> None:
         self._noted = noted
+        self._before = before
+        self._follows = follows
+        self._carried: set[str] = set()
+        """Open calls that were taken over from the shard before."""
         self._last: dict[str, str] = {}
         self._since: dict[str, int] = {}
         """How many records each trace has since it began or was last closed."""
         self._ids: set[str] = set()
-        self._intents: dict[str, tuple[str, str, int]] = {}
+        self.still_open: dict[str, tuple[str, str, int]] = {}
         """Open calls: place, trace and time."""
         self._unknown: dict[str, list[str]] = {}
         """Causes that are not recorded so far, and the places that name them."""
 
     @property
     def open_calls(self) -> int:
-        return len(self._intents)
+        return len(self.still_open)
 
     def add(self, place: str, record: Said) -> None:
         eid, trace = record.eid, record.trace
-        if eid in self._ids:
+        if self.knows(eid):
             self._noted.tampered(place, f"`{eid}` was recorded before")
         self._chain(place, record)
+        self._follows = self._follows or continues(record)
+        for call, of in carried(record.t, record.ext).items():
+            # Opened in the shard before this one, and known from there if that one was read too.
+            self.still_open.setdefault(call, (place, of, record.ts))
+            self._carried.add(call)
         for cause in record.cause:
-            if cause not in self._ids:
+            if not self.knows(cause):
                 self._unknown.setdefault(cause, []).append(place)
             elif record.phase == "outcome":
                 self._close(place, cause, trace)
         if record.t == "recovery":
             for call in _named(record):
-                self._intents.pop(call, None)
+                self.still_open.pop(call, None)
         if record.phase == "intent":
-            self._intents[eid] = (place, trace, record.ts)
+            self.still_open[eid] = (place, trace, record.ts)
         self._ids.add(eid)
         if eid in self._unknown:
             for earlier in self._unknown.pop(eid):
@@ -85,15 +97,38 @@ class Custody:
             self._last[trace] = record.digest
             self._count(place, record)
 
+    def next_shard(self) -> None:
+        """Take what follows as records of the shard after this one, in which each trace's chain begins anew."""
+        self._last.clear()
+        self._since.clear()
+
+    def knows(self, eid: str) -> bool:
+        """Return whether a record was added here, or in a shard before, or is an open call taken over from there."""
+        return (
+            eid in self._ids or eid in self._carried or (self._before is not None and self._before.knows(eid))
+        )
+
     def finish(self) -> None:
-        """Tell of causes that never came."""
+        """Tell of causes that never came, and of calls that were taken over and never open."""
         for cause, places in self._unknown.items():
             for place in places:
-                self._noted.tampered(place, f"names `{cause}` as its cause, which is not recorded here")
+                if self.follows_unread():
+                    self._noted.undecidable(
+                        place, f"names `{cause}` as its cause, which would stand in a shard before this one"
+                    )
+                else:
+                    self._noted.tampered(place, f"names `{cause}` as its cause, which is not recorded here")
+        if self._before is not None:
+            for call in sorted(self._carried.difference(self._before.still_open)):
+                self._noted.tampered("record 0", f"takes over the call `{call}`, which was not open")
+
+    def follows_unread(self) -> bool:
+        """Return whether a shard before was not read."""
+        return self._follows if self._before is None else self._before.follows_unread()
 
     def open(self) -> Iterator[tuple[str, str, int]]:
         """Yield place, id and time of the calls that nothing closed."""
-        return ((place, eid, ts) for eid, (place, _, ts) in self._intents.items())
+        return ((place, eid, ts) for eid, (place, _, ts) in self.still_open.items())
 
     def _chain(self, place: str, record: Said) -> None:
         before = self._last.get(record.trace, "")
@@ -119,10 +154,10 @@ class Custody:
         self._since.pop(trace, None)
 
     def _close(self, place: str, intent: str, trace: str) -> None:
-        known = self._intents.get(intent)
+        known = self.still_open.get(intent)
         if known is not None and known[1] != trace:
             self._noted.tampered(place, f"ends the call `{intent}` of another trace")
-        self._intents.pop(intent, None)
+        self.still_open.pop(intent, None)
 
 
 class Pulse:
@@ -153,40 +188,41 @@ class Pulse:
         self._every_us = every * 1000 if type(every) is int and 0 < every <= 86_400_000 else self._every_us
         # The log's keys are changed while the recorder stands still: that record is the last one, like a stop.
         changed = record.t == "key.event" and "next" in record.ext
-        self._heard, self._stopped = (place, ts), changed or record.t == "recorder.stop"
+        self._heard = place, ts
+        self._stopped = changed or record.t in {"recorder.stop", "shard.close"}
 
 
 class Links:
-    """Sequence, custody, pulse, hand-overs and costs of a whole log."""
+    """Sequence, custody, pulse, hand-overs and costs of one shard; ``before``: those of the shard before it, if it was read too."""
 
-    def __init__(self, noted: Noted) -> None:
+    def __init__(self, noted: Noted, before: "Links | None" = None) -> None:
         self._noted = noted
         self._sequences = Sequences(noted)
-        self._custody = Custody(noted)
+        self.custody: Custody = Custody(noted, before.custody if before else None)
         self._pulse = Pulse(noted)
-        self._handed = Handed(noted)
-        self._costs = Costs(noted)
+        self.handed: Handed = Handed(noted, before.handed if before else None)
+        self.costs: Costs = Costs(noted, before.costs if before else None)
         self._latest = 0
 
     @property
     def open_calls(self) -> int:
-        return self._custody.open_calls
+        return self.custody.open_calls
 
     def add(self, place: str, record: Said) -> None:
         """Take one record, in the log's order."""
         self._sequences.add(place, record)
-        self._custody.add(place, record)
+        self.custody.add(place, record)
         if record.own:
             self._pulse.add(place, record)
-        self._handed.add(place, record)
-        self._costs.add(place, record)
+        self.handed.add(place, record)
+        self.costs.add(place, record)
         self._latest = max(self._latest, record.ts)
 
     def finish(self) -> None:
-        """Tell what only the end shows."""
-        self._custody.finish()
-        self._handed.finish()
-        for place, eid, ts in self._custody.open():
+        """Tell what only the end shows. Of a closed shard: once the one after it has been read, if it is here."""
+        self.custody.finish()
+        self.handed.finish()
+        for place, eid, ts in self.custody.open():
             if self._latest - ts > LONGEST_CALL_US:
                 self._noted.remark(
                     place, f"the call `{eid}` has neither an outcome nor a recovery that names it"

@@ -22,13 +22,15 @@ LARGEST_READ = 4 * 1024 * 1024
 
 MOST_MEMBERS = 20_000
 LARGEST_CONTENTS = MOST_MEMBERS * 256
-"""Bytes of the archive's table of contents: an entry has 46 and its name, of at most 90."""
+"""Bytes of the archive's table of contents: an entry has 46 and its name, of at most 93."""
 
 PIECE = 1 << 20
 UNREADABLE = (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, struct.error)
 """What reading a hostile archive may raise."""
 
-_NAME = re.compile(r"(?:record\.(?:json|tlog-proof)|trace/[0-9]{1,16}\.(?:json|tlog-proof)|(?:bodies|salts)/[0-9]{1,16}-[a-z0-9][a-z0-9._-]{0,63}"
+_NAME = re.compile(r"(?:(?:record|beacon)\.(?:json|tlog-proof)|trace/(?:[0-9]{1,4}\.)?[0-9]{1,16}\.(?:json|tlog-proof)"
+                   r"|(?:bodies|salts)/(?:[0-9]{1,4}\.)?[0-9]{1,16}-[a-z0-9][a-z0-9._-]{0,63}"
+                   r"|(?:succession|shards)/[0-9]{1,4}\.(?:json|tlog-proof)"
                    r"|checkpoint(?:\.[1-9])?\.tsr|policy\.txt|READ-ME\.txt|verify\.mjs|index\.html)")  # fmt: skip
 _COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _ENCRYPTED = 0x1

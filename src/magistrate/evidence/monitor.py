@@ -1,8 +1,8 @@
 """The auditor's monitor: whether what the log shows now continues what it showed before.
 
 1 the checkpoint's signature   2 not smaller than the one seen last; of the same size, the same   3 a larger one: the
-consistency proof, derived from the tiles   4 witnesses, if the policy asks for them: cosigned, and the same tree
-5 the newest record: in the tree, and not older than it may be
+consistency proof, derived from the tiles; one of a later shard: see `crossing`   4 witnesses, if the policy asks for
+them: cosigned, and the same tree   5 the newest record: in the tree, and not older than it may be
 
 *Memory*: the checkpoint seen last, kept by the auditor. It moves only to what was found consistent; a checkpoint that
 contradicts it is kept beside it, because the two together prove what the log's operator did.
@@ -15,6 +15,7 @@ import msgspec
 from magistrate.evidence.canonical import decode
 from magistrate.evidence.checkpoint import Checkpoint
 from magistrate.evidence.checkpoint import parse as parse_checkpoint
+from magistrate.evidence.crossing import contradiction
 from magistrate.evidence.malformed import NoteError
 from magistrate.evidence.merkle import leaf_hash, verify_consistency, verify_inclusion
 from magistrate.evidence.note import Verifier
@@ -106,14 +107,13 @@ class _Look:
             self._noted.undecidable("checkpoint", "there is no checkpoint")
             return None
         try:
-            current = parse_checkpoint(self._verify(note))
+            signer = signer_of(self._read, self._log, note)
+            current = parse_checkpoint(signer.verify(note))
         except NoteError as error:
             self._noted.tampered("checkpoint", str(error))
             return None
-        if current.origin != self._log.name:
-            self._noted.tampered(
-                "checkpoint", f"it is of `{current.origin}`, the key is of `{self._log.name}`"
-            )
+        if current.origin != signer.name:
+            self._noted.tampered("checkpoint", f"it is of `{current.origin}`, the key is of `{signer.name}`")
             return None
         self._size = current.size
         return current
@@ -129,6 +129,8 @@ class _Look:
         except NoteError as error:
             self._noted.undecidable("memory", f"is of no checkpoint by a key that is trusted: {error}")
             return False
+        if current.origin != before.origin:
+            return self._crosses(before, current, note)
         if current.size < before.size:  # 2
             self._contradict(note, f"the log was rolled back from {before.size} to {current.size} records")
         elif current.size == before.size:
@@ -147,6 +149,20 @@ class _Look:
                 )
             else:
                 self._noted.tampered("tiles", "do not lead to the signed root")
+        return False
+
+    def _crosses(self, before: Checkpoint, current: Checkpoint, note: bytes) -> bool:
+        """Return whether the log went on in a shard that continues what was seen."""
+        try:
+            reason = contradiction(self._read, self._log, before, current)
+        except NoteError as error:
+            reason = str(error)
+        if reason:
+            self._contradict(note, reason)
+        elif root_of(self._read, current.size) != current.root:
+            self._noted.tampered("tiles", "do not lead to the signed root")
+        else:
+            return True
         return False
 
     def _verify(self, note: bytes) -> str:

@@ -16,6 +16,9 @@ __all__ = ["NoteError", "Signer", "Verifier", "key_id", "open_note", "verifies"]
 ED25519 = 0x01
 """The signature type of a log's own key. Those of cosignatures stand in `cosignature`."""
 
+ARRAY = 4
+"""The major type of an array in CBOR: bytes 0x80 to 0x9f, with which no UTF-8 text begins."""
+
 LARGEST_NOTE = 1_000_000
 MOST_SIGNATURES = 100
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
@@ -39,6 +42,16 @@ class Signer:
             raise NoteError("a note's text ends with a newline")
         signature = base64.b64encode(self._id + self._key.sign(text.encode())).decode()
         return f"{text}\n{DASH}{self.name} {signature}\n".encode()
+
+    def sign_structure(self, data: bytes) -> bytes:
+        """Return the signature over a COSE structure (RFC 9052): an array, as which no note's text can be read.
+
+        Raises:
+            NoteError: it begins like a text, so that the signature could stand under a note.
+        """
+        if not data or data[0] >> 5 != ARRAY:
+            raise NoteError("only a COSE structure is signed as such")
+        return self._key.sign(data)
 
 
 class Verifier:
@@ -88,6 +101,14 @@ class Verifier:
             self._check(text, signature)
             return text
         raise NoteError(f"`{self.name}` has not signed it")
+
+    def has_signed(self, note: bytes) -> bool:
+        """Return whether `verify` would return."""
+        try:
+            self.verify(note)
+        except NoteError:
+            return False
+        return True
 
     def cosignature(self, note: bytes) -> Cosignature | None:
         """Return this key's cosignature under ``note``, or None: it has none.

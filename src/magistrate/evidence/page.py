@@ -22,7 +22,7 @@ from magistrate.evidence.note import open_note
 from magistrate.evidence.proof import ProofError
 from magistrate.evidence.proof import parse as parse_proof
 
-LAYOUT = b'<meta name="generator" content="magistrate page 1">'
+LAYOUT = b'<meta name="generator" content="magistrate page 2">'
 """Two pages of one layout, of the same files, are the same bytes: whoever changes what a page says or how counts this up, here
 and in page.html, or the bundles of yesterday are called forged."""
 
@@ -46,12 +46,12 @@ Header = Mapping[str, Any]
 def page(files: Mapping[str, bytes]) -> bytes:
     """Return the page of a bundle's ``files`` (by name; the page itself is not asked). Any bytes will do."""
     shown = _Shown(files if isinstance(files, Members) else Files(files))
-    trace = sorted(_trace(shown), key=lambda record: record[0])
+    trace = sorted(_trace(shown), key=lambda record: [int(part) for part in record[0].split(".")])
     chosen = _header(shown.get("record.json", b""))
     calls = [(index, header) for index, header in trace if header.get("phase") == "intent"]
     named = {_text(header.get("eid")) for _, header in calls}
-    outcomes: dict[str, list[tuple[int, Header]]] = {}
-    notes: list[tuple[int, Header]] = []
+    outcomes: dict[str, list[tuple[str, Header]]] = {}
+    notes: list[tuple[str, Header]] = []
     for index, header in trace:
         causes = [_text(cause) for cause in _list(header.get("cause"))]
         if header.get("phase") == "outcome" and causes and causes[0] in named:
@@ -122,11 +122,12 @@ class _Shown(Mapping[str, bytes]):
         return kept, length
 
 
-def _trace(files: _Shown) -> Iterator[tuple[int, Header]]:
+def _trace(files: _Shown) -> Iterator[tuple[str, Header]]:
+    """Yield the records of the trace by place: a number, or a shard and a number where there are several shards."""
     for name in files:
-        number = name.removeprefix("trace/").removesuffix(".json")
-        if name == f"trace/{number}.json" and number.isdigit():
-            yield int(number), _header(files[name])
+        place = name.removeprefix("trace/").removesuffix(".json")
+        if name == f"trace/{place}.json" and all(part.isdigit() for part in place.split(".")):
+            yield place, _header(files[name])
 
 
 def _summary(header: Header) -> str:
@@ -149,7 +150,7 @@ def _summary(header: Header) -> str:
     return _table(rows)
 
 
-def _call(files: _Shown, index: int, intent: Header, outcomes: Sequence[tuple[int, Header]]) -> str:
+def _call(files: _Shown, index: str, intent: Header, outcomes: Sequence[tuple[str, Header]]) -> str:
     verdict, route, model = (_map(intent.get(name)) for name in ("verdict", "route", "model"))
     endpoints = [
         f"{_html(one.get('id'))}: {_html(one.get('effect'))} {_joined(one.get('rules'))}"
@@ -174,7 +175,7 @@ def _call(files: _Shown, index: int, intent: Header, outcomes: Sequence[tuple[in
     )
 
 
-def _outcome(files: _Shown, index: int, header: Header) -> str:
+def _outcome(files: _Shown, index: str, header: Header) -> str:
     ended, model, usage = (_map(header.get(name)) for name in ("outcome", "model", "usage"))
     attempts = [
         f"{_html(one.get('id'))}: {_html(one.get('result'))} {_html(one.get('status'))}"
@@ -206,11 +207,11 @@ def _outcome(files: _Shown, index: int, header: Header) -> str:
     )
 
 
-def _record(files: _Shown, index: int, header: Header) -> str:
+def _record(files: _Shown, index: str, header: Header) -> str:
     return f"<li>{_html(header.get('t'))}, {_html(_when(header.get('ts')))}, record {index}{_raw(files, index)}</li>"
 
 
-def _bodies(files: _Shown, index: int, header: Header) -> str:
+def _bodies(files: _Shown, index: str, header: Header) -> str:
     shown = []
     for meta in map(_map, _list(header.get("body"))):
         part = _text(meta.get("part"))
@@ -229,7 +230,7 @@ def _bodies(files: _Shown, index: int, header: Header) -> str:
     return "".join(shown)
 
 
-def _raw(files: _Shown, index: int) -> str:
+def _raw(files: _Shown, index: str) -> str:
     text = _readable(files.get(f"trace/{index}.json", b""))
     return f"<details><summary>the record itself</summary><pre>{_html(text)}</pre></details>"
 
@@ -242,6 +243,7 @@ def _proofs(files: _Shown) -> str:
     except (ProofError, NoteError) as error:
         return f"<h2>Proofs</h2><p>There is none to read: {_html(error)}</p>"
     stamps = sorted(name for name in files if name.endswith(".tsr"))
+    steps = sum(name.startswith("succession/") and name.endswith(".json") for name in files)
     signers = ", ".join(f"{name} ({key.hex()})" for name, key, _ in signatures)
     rows = [
         ("Log", _html(checkpoint.origin)),
@@ -249,9 +251,21 @@ def _proofs(files: _Shown) -> str:
         ("Root hash", f"<code>{checkpoint.root.hex()}</code>"),
         ("Lines under the checkpoint", _html(signers)),
         ("Time-stamps", _joined(stamps) or "none"),
+        ("Keys that followed", _html(steps or "")),
+        ("Written after", _beacon(_header(files.get("beacon.json", b"")))),
         ("Keys and witnesses", f"<details><summary>policy.txt</summary><pre>{_html(_readable(files.get('policy.txt', b'')))}</pre></details>"),
     ]  # fmt: skip
     return f"<h2>Proofs</h2>{_table(rows)}"
+
+
+def _beacon(header: Header) -> str:
+    """Return what the newest beacon before the call says, as its record tells it."""
+    told = _map(header.get("ext"))
+    if not told:
+        return ""
+    what = f"round {_text(told.get('round'))}" if "round" in told else f"value {_text(told.get('value'))}"
+    when = _when(told["time"] * 1_000_000) if type(told.get("time")) is int else ""
+    return _html(f"{what} of the beacon {_text(told.get('source'))}, {when} (beacon.json)")
 
 
 def _how() -> str:

@@ -4,7 +4,7 @@ import base64
 
 import msgspec
 
-from magistrate.evidence.checkpoint import LONGEST_SIZE
+from magistrate.evidence.checkpoint import LONGEST_SIZE, Checkpoint
 from magistrate.evidence.checkpoint import parse as parse_checkpoint
 from magistrate.evidence.malformed import unbase64
 from magistrate.evidence.merkle import HASH_BYTES, leaf_hash, verify_inclusion
@@ -78,6 +78,15 @@ def check(proof: Proof, leaf: bytes, verifier: Verifier) -> int:
         raise ProofError(str(error)) from None
     if checkpoint.origin != verifier.name:
         raise ProofError(f"the checkpoint is of `{checkpoint.origin}`, the key of `{verifier.name}`")
+    return check_in(proof, leaf, checkpoint)
+
+
+def check_in(proof: Proof, leaf: bytes, checkpoint: Checkpoint) -> int:
+    """Return the size of the tree of ``checkpoint``, which is trusted, in which ``leaf`` is proven to stand.
+
+    Raises:
+        ProofError: the path does not lead to its root.
+    """
     if not verify_inclusion(leaf_hash(leaf), proof.index, checkpoint.size, proof.path, checkpoint.root):
         raise ProofError("the path does not lead from this record to the signed root")
     return checkpoint.size

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 import msgspec
 
+from magistrate.evidence.stretches import Stretch
+
 MOST_FINDINGS = 1000
 
 
@@ -52,6 +54,10 @@ class Report(msgspec.Struct, frozen=True):
     """Bodies that are not there because a recorded erasure destroyed their key."""
     pruned: int = 0
     """Bodies that are not there because their retention had ended, as a record says."""
+    beacons: int = 0
+    """Values of beacons that verified."""
+    stretches: tuple[Stretch, ...] = ()
+    """Between which times records were written, as beacons and time-stamps prove it."""
 
 
 def worst(problems: Iterable[Problem]) -> Verdict:

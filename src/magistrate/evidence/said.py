@@ -1,9 +1,13 @@
 """What others may rely on of one record, taken out of its header: small, so that it can pass between processes."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+
+SHARD_OPEN, SHARD_CARRY = "shard.open", "shard.carry"
+"""The first records of a shard: the second kind names the calls that the first had no room for."""
 
 AHEAD = "bounded-async"
 """What a record's ``durability`` says when its effect did not wait for it."""
@@ -67,6 +71,19 @@ def facts(header: dict[str, Any]) -> dict[str, Any]:
     """Return what a note of the recorder says (``ext``); nothing, if that is no object."""
     ext = header.get("ext")
     return ext if type(ext) is dict else _NO_FACTS
+
+
+def continues(record: Said) -> bool:
+    """Return whether a record says that its shard follows another one."""
+    return record.t == SHARD_OPEN and "previous" in record.ext
+
+
+def carried(kind: str, facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return the calls, id and trace, that a record of this type takes over from the shard before its own."""
+    calls = facts.get("calls") if kind in {SHARD_OPEN, SHARD_CARRY} else None
+    if type(calls) is not dict:
+        return {}
+    return {call: trace for call, trace in calls.items() if type(trace) is str}
 
 
 def _hand(header: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from magistrate.evidence.absence import Absences
 from magistrate.evidence.attested import Attestations, Attested
+from magistrate.evidence.beacon import BEACON
 from magistrate.evidence.checkpoint import Checkpoint
 from magistrate.evidence.checkpoint import parse as parse_checkpoint
 from magistrate.evidence.links import Links
@@ -19,6 +20,8 @@ from magistrate.evidence.noted import Noted
 from magistrate.evidence.ports import Readable
 from magistrate.evidence.reading import Bundle, Bundles, Ciphertext, check_tile, read_bundles, split
 from magistrate.evidence.report import MOST_FINDINGS, Problem, Report, Verdict, worst
+from magistrate.evidence.said import Said
+from magistrate.evidence.stretches import Stretch
 from magistrate.evidence.succession import signer_of
 from magistrate.evidence.tiles import WIDTH, tile_path
 
@@ -49,25 +52,26 @@ def verify_log(
     note = objects.get("checkpoint")
     if note is None:
         noted.undecidable("checkpoint", "there is no checkpoint")
-        return _report(noted)
+        return report_of(noted)
     try:
         trusted = Verifier(vkey)
         verifier = signer_of(objects.get, trusted, note)
         checkpoint = parse_checkpoint(verifier.verify(note))
     except NoteError as error:
         noted.tampered("checkpoint", str(error))
-        return _report(noted)
+        return report_of(noted)
     if checkpoint.origin != verifier.name:
         noted.tampered("checkpoint", f"it is of `{checkpoint.origin}`, the key is of `{verifier.name}`")
-        return _report(noted)
-    _check_also(note, also, noted)
-    check = _Check(objects, checkpoint, Attestations(objects.get, trusted, attested, noted), noted)
-    check.entries(bundles or read_bundles(objects, ciphertext), progress)
-    check.tiles()
+        return report_of(noted)
+    check_also(note, also, noted)
+    check = TreeCheck(objects, checkpoint, Attestations(objects.get, trusted, attested, noted), noted)
+    check.read(bundles or read_bundles(objects, ciphertext), progress)
+    check.finish()
+    check.absences.tell(noted)
     return check.report()
 
 
-def _check_also(note: bytes, vkeys: Sequence[str], noted: Noted) -> None:
+def check_also(note: bytes, vkeys: Sequence[str], noted: Noted) -> None:
     for vkey in vkeys:
         try:
             verifier = Verifier(vkey)
@@ -81,11 +85,20 @@ def _check_also(note: bytes, vkeys: Sequence[str], noted: Noted) -> None:
             noted.tampered("checkpoint", str(error))
 
 
-class _Check:
-    """One verification under way."""
+class TreeCheck:
+    """One verification under way, of a tree whose checkpoint is trusted.
+
+    ``absences`` are shared with other shards of the same log; ``before`` is the check of the shard before this one.
+    """
 
     def __init__(
-        self, objects: Readable, checkpoint: Checkpoint, attestations: Attestations, noted: Noted
+        self,
+        objects: Readable,
+        checkpoint: Checkpoint,
+        attestations: Attestations,
+        noted: Noted,
+        absences: Absences | None = None,
+        before: "TreeCheck | None" = None,
     ) -> None:
         self._objects = objects
         self._checkpoint = checkpoint
@@ -93,11 +106,37 @@ class _Check:
         self._noted = noted
         self._roots: list[bytes] = []
         self._read = 0
-        self._links = Links(noted)
-        self._bodies = 0
-        self._absences = Absences()
+        self.links: Links = Links(noted, before.links if before else None)
+        self.bodies = 0
+        self.absences = absences or Absences()
+        self.first: Said | None = None
+        self.last: Said | None = None
+        """The first and the last record, as far as they were read and are records."""
 
-    def entries(self, bundles: Bundles, progress: Callable[[int, int], None] | None) -> None:
+    @property
+    def checkpoint(self) -> Checkpoint:
+        return self._checkpoint
+
+    @property
+    def attestations(self) -> Attestations:
+        return self._attestations
+
+    @property
+    def open_calls(self) -> int:
+        return self.links.open_calls
+
+    def read(self, bundles: Bundles, progress: Callable[[int, int], None] | None = None) -> None:
+        """Read all of it and note what is wrong."""
+        self._entries(bundles, progress)
+        self._tiles()
+
+    def finish(self) -> None:
+        """Note what only the end shows. Of a closed shard: once the one after it has been read, if it is here."""
+        if self._read == self._checkpoint.size:
+            self.links.finish()
+            self._attestations.finish()
+
+    def _entries(self, bundles: Bundles, progress: Callable[[int, int], None] | None) -> None:
         size = self._checkpoint.size
         for bundle in bundles(self._checkpoint.origin, size):
             if bundle.broken is not None:
@@ -107,7 +146,7 @@ class _Check:
             if progress is not None:
                 progress(self._read, size)
 
-    def tiles(self) -> None:
+    def _tiles(self) -> None:
         """Derive the tiles above the lowest from the bundles' roots; compare them with those that are kept, and the last with the root."""
         if self._read != self._checkpoint.size:
             return
@@ -125,42 +164,44 @@ class _Check:
             self._noted.tampered("checkpoint", "the records do not lead to the signed root")
 
     def report(self) -> Report:
-        for place, what, too_early in self._absences.unexplained():
-            (self._noted.tampered if too_early else self._noted.undecidable)(place, what)
-        if self._read == self._checkpoint.size:
-            self._links.finish()
-            self._attestations.finish()
-        return _report(
+        """Return what was found, after `read` and `finish`."""
+        return report_of(
             self._noted,
             size=self._checkpoint.size,
-            bodies=self._bodies,
-            open_calls=self._links.open_calls,
+            bodies=self.bodies,
+            open_calls=self.open_calls,
             stamps=self._attestations.stamps,
             cosigned=self._attestations.cosigned,
-            erased=self._absences.erased,
-            pruned=self._absences.pruned,
+            erased=self.absences.erased,
+            pruned=self.absences.pruned,
+            beacons=self._attestations.beacons,
+            stretches=self._attestations.stretches,
         )
 
     def _add(self, bundle: Bundle) -> None:
         self._roots.append(bundle.root)
-        self._bodies += bundle.bodies
+        self.bodies += bundle.bodies
         for problem in bundle.problems:
             self._noted.add(problem)
+        log = self._checkpoint.origin
         for gone in bundle.gone:
-            self._absences.missing(gone.place, gone.folder, gone.kid, gone.until)
+            self.absences.missing(self._noted.spelled(gone.place), (log, gone.folder), gone.kid, gone.until)
         for leaf, record in zip(split(bundle.leaves), bundle.said, strict=True):
             place = f"record {self._read}"
             self._read += 1
             if record is None:
                 self._attestations.add(place, leaf, 0, None)
                 continue
-            self._links.add(place, record)
+            self.first, self.last = self.first or record, record
+            self.links.add(place, record)
             if record.ext:
-                self._absences.saw(record.t, record.ts, record.ext)
+                self.absences.saw(log, record.t, record.ts, record.ext)
             self._attestations.add(place, leaf, record.ts, record.ext.get("beacon"))
+            if record.own and record.t == BEACON:
+                self._attestations.drew(place, record)
 
 
-def _report(
+def report_of(
     noted: Noted,
     *,
     size: int = 0,
@@ -170,7 +211,10 @@ def _report(
     cosigned: Mapping[str, int] = {},
     erased: int = 0,
     pruned: int = 0,
+    beacons: int = 0,
+    stretches: Sequence[Stretch] = (),
 ) -> Report:
+    """Return a report of what was noted and counted."""
     return Report(
         worst(noted.problems),
         size,
@@ -182,4 +226,6 @@ def _report(
         dict(cosigned),
         erased,
         pruned,
+        beacons,
+        tuple(stretches),
     )

@@ -11,7 +11,7 @@ import pytest
 
 from magistrate.adapters.copied import LogCopy
 from magistrate.adapters.recorder.ledger import Ledger
-from magistrate.adapters.recorder.opening import open_register, open_storage
+from magistrate.adapters.recorder.opening import Stores, open_storage
 from magistrate.adapters.recorder.orders import Outcome
 from magistrate.adapters.recorder.pruning import plan
 from magistrate.adapters.recorder.row import SearchQuery
@@ -84,20 +84,27 @@ class Fault:
         return self._left <= 0
 
 
+class FaultyStores(Stores):
+    """Both ports of every shard that is written fail by one fault."""
+
+    def __init__(self, directory: Path, store: Store, fault: Fault) -> None:
+        super().__init__(directory / "evidence", store.places, days=dict(BUILT_IN))
+        self._fault = fault
+
+    def written(self, number: int) -> Storage:
+        storage = super().written(number)
+        wrapped = Faulty(storage.objects, self._fault)
+        if storage.remote:
+            storage.segments._objects = wrapped
+        return Storage(wrapped, storage.segments, storage.remote)
+
+    def register(self, number: int) -> Any:
+        return Faulty(super().register(number), self._fault)
+
+
 def faulty(directory: Path, store: Store, fault: Fault) -> Custody:
     """A custody over a store that fails once, when the fault is armed."""
-    storage = open_storage(directory / "evidence", store.places.objects, days=dict(BUILT_IN))
-    register = open_register(directory / "evidence", store.places.register)
-    wrapped = Faulty(storage.objects, fault)
-    segments = storage.segments
-    if storage.remote:
-        segments._objects = wrapped
-    return Custody(
-        directory,
-        places=store.places,
-        storage=Storage(wrapped, segments, storage.remote),
-        register=Faulty(register, fault),
-    )
+    return Custody(directory, places=store.places, stores=FaultyStores(directory, store, fault))
 
 
 def assert_whole(custody: Custody, written: list[Any], acks: list[Any]) -> None:
@@ -331,7 +338,7 @@ def test_a_store_that_does_not_let_go_keeps_what_a_pruning_names(tmp_path: Path,
         custody.ledger.seal()
         in_years = time.time_ns() // 1000 + 3 * 366 * 86_400 * 10**6
         segments = custody.ledger.storage.segments
-        planned = plan(custody.ledger.root, custody.ledger.schedule.days, [], in_years, segments)
+        planned = plan(custody.ledger.shelved(), custody.ledger.schedule.days, [], in_years)
         assert [doomed.bodies for doomed in planned.doomed] == [1]
         answer = custody.custodian.prune(planned, [])
         if remote.name == "locked-s3":

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from magistrate.adapters.recorder.shelf import ShardStanding
 from magistrate.adapters.recorder.vault import Vault
 from magistrate.adapters.state.keys import KeyStore
 from magistrate.app.cli import run
@@ -173,3 +174,32 @@ def test_routes_reach_the_line_in_the_order_of_the_file(tmp_path: Path) -> None:
     found = durabilities(load(written(tmp_path, text), {}))
     assert found.routes == (DurableRoute("m", "", Durability.BOUNDED_ASYNC),)
     assert found.default is Durability.BEFORE_EFFECT
+
+
+DAY_US = 86_400_000_000
+
+
+@pytest.mark.requirement("A2")
+@pytest.mark.parametrize(
+    ("limits", "standing", "level", "says"),
+    [
+        ("{}", ShardStanding(1, 200, DAY_US), "ok", "shard 1 stands open with 200 records of 9 days"),
+        ("{}", ShardStanding(3, 200, DAY_US, (1,)), "ok", "of 9 days; 2 closed, 1 of them put away"),
+        ("{}", ShardStanding(1, 60_000_000, DAY_US), "note", "and no end is configured"),
+        ("{}", ShardStanding(1, 200, -400 * DAY_US), "note", "and no end is configured"),
+        ("{records: 1000}", ShardStanding(2, 1050, DAY_US), "ok", "1050 records of 9 days; 1 closed"),
+        ("{records: 1000}", ShardStanding(2, 1200, DAY_US), "weak", "the next one was to begin before"),
+        ("{days: 7}", ShardStanding(2, 200, DAY_US), "weak", "the next one was to begin before"),
+        ("{days: 400}", ShardStanding(1, 60_000_000, DAY_US), "ok", "shard 1 stands open"),
+    ],
+)
+def test_the_doctor_says_which_shard_stands_open_and_when_it_should_not(
+    tmp_path: Path, limits: str, standing: ShardStanding, level: str, says: str
+) -> None:
+    """Beyond its configured end, or with no end at all, it is worth a word."""
+    config = load(written(tmp_path, f"{LEAST}evidence: {{shard: {limits}}}\n"), {})
+    world = World(running=True, shards=lambda _: standing, now_us=lambda: 10 * DAY_US)
+    (found,) = (one for one in diagnose(config, world) if one.subject == "shards")
+    assert found.level.value == level
+    assert says in found.says
+    assert bool(found.advice) == (level != "ok")

@@ -214,7 +214,7 @@ def test_a_page_that_tells_something_else_is_tampered() -> None:
     report = verify_bundle(packed(files | {"index.html": forged}), SIGNER.vkey)
     assert report.verdict is Verdict.TAMPERED
     assert "something else than the records" in report.findings[0].what
-    other = forged.replace(b"magistrate page 1", b"magistrate page 0")
+    other = forged.replace(b"magistrate page 2", b"magistrate page 0")
     report = verify_bundle(packed(files | {"index.html": other}), SIGNER.vkey)
     assert (report.verdict, len(report.remarks)) == (Verdict.VALID, 1)
     assert "do not rely on it" in report.remarks[0].what
@@ -246,10 +246,12 @@ def test_one_layout_is_one_page() -> None:
             0, (bytes(32),), SIGNER.sign(Checkpoint("o", 2, bytes(32)).text())
         ).encode(),
         "checkpoint.tsr": b"x",
+        "succession/1.json": b"x",
+        "beacon.json": orjson.dumps({"ext": {"source": "net", "round": 7, "time": 4_102_444_800}}),
     }
     document = page(files)
     assert LAYOUT in document
-    assert (LAYOUT[-3:-2], hashlib.sha256(document).hexdigest()[:16]) == (b"1", "5b84abad3ea22cac")
+    assert (LAYOUT[-3:-2], hashlib.sha256(document).hexdigest()[:16]) == (b"2", "83bce686f746b30c")
 
 
 @pytest.mark.requirement("A9")

@@ -104,9 +104,9 @@ def test_pruned_is_told_from_missing_and_from_too_early() -> None:
     def told(missing: int, *orders: dict[str, object]) -> tuple[int, list[bool]]:
         absences = Absences()
         for _ in range(missing):
-            absences.missing("record 1, p", "body/t/c/d", "k-1", 100)
+            absences.missing("record 1, p", ("log", "body/t/c/d"), "k-1", 100)
         for order in orders:
-            absences.saw(order["t"], order["ts"], order["ext"])
+            absences.saw("log", order["t"], order["ts"], order["ext"])
         found = absences.unexplained()
         return absences.pruned, [too_early for _, _, too_early in found]
 

@@ -1,4 +1,4 @@
-"""Getting others to vouch: a thread beside the sealer that asks witnesses and time-stamping authorities.
+"""Getting others to vouch: a thread beside the sealer that asks witnesses, time-stamping authorities and beacons.
 
 It reads what the sealer has published and writes files of its own; nothing waits for it. ``cosig/<size>`` is a
 checkpoint with the lines of the witnesses that cosigned it, ``cosig/latest`` the newest of them; ``receipts/<size>.tsr``
@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.opening import open_storage
 from magistrate.adapters.recorder.storage import Files, Storage
 from magistrate.evidence import timestamp
+from magistrate.evidence.beacon import LARGEST_ANSWER as LARGEST_BEACON
+from magistrate.evidence.beacon import BeaconError, Drawn, Source, Unverifiable, drawn
 from magistrate.evidence.checkpoint import Checkpoint, parse
 from magistrate.evidence.note import NoteError, Verifier
 from magistrate.evidence.tiles import Missing, prove_consistency
@@ -32,6 +35,9 @@ STANDING_FILE = "attestation.json"
 POLICY_FILE = "policy.txt"
 WITNESS_EVERY_S, STAMP_EVERY_S, RETRY_STAMP_S = 30.0, 600.0, 60.0
 FIRST_LOOK_EVERY_S = 0.5
+OLD_BEACON_S = 3600.0
+"""An older value than this bounds too little: who answers with it is stuck, or keeps copies."""
+
 FINISH_WITHIN_S = 12.0
 """How long the end of the recorder waits for a last cosignature and a last stamp."""
 
@@ -50,14 +56,18 @@ class Plan:
     authorities: tuple[tuple[str, Authority], ...] = ()
     witness_every_s: float = WITNESS_EVERY_S
     stamp_every_s: float = STAMP_EVERY_S
+    beacons: tuple[tuple[str, Source], ...] = ()
+    beacon_every_s: float = STAMP_EVERY_S
 
     @property
     def empty(self) -> bool:
-        return not self.witnesses and not self.authorities
+        return not self.witnesses and not self.authorities and not self.beacons
 
 
 class Standing(msgspec.Struct):
     """How one of those who are asked stands. ``size`` is what it last vouched for, ``at_us`` when.
+
+    Of a beacon there is no size, and ``at_us`` is when its newest value was published.
 
     ``grave``: it does not merely fail to answer, it says that our log contradicts what it saw.
     """
@@ -96,37 +106,54 @@ class Attester:
         plan: Plan,
         *,
         stamped: Callable[[bytes], None] = lambda _digest: None,
+        heard: Callable[[Drawn], None] = lambda _drawn: None,
         send: Exchange = exchange,
         disk: Disk | None = None,
         storage: Storage | None = None,
     ) -> None:
         self._root = root
         self._disk = disk or Disk()
-        self._objects = (storage or open_storage(root, None, self._disk)).objects
+        storage = storage or open_storage(root, None, self._disk)
+        self._objects, self._moves = storage.objects, not storage.remote
         self._log = Verifier(vkey)
         self._plan = plan
         self._stamped = stamped
+        self._heard = heard
         self._send = send
         self._trust = of_witnesses([self._log], plan.witnesses, plan.quorum)
         witnesses = [Standing("witness", verifier.name, url) for url, verifier in plan.witnesses]
         authorities = [Standing("authority", one.name, url) for url, one in plan.authorities]
         threshold = len(witnesses) if plan.quorum is None else plan.quorum
-        self._standings = Standings([*witnesses, *authorities], threshold)
+        beacons = [Standing("beacon", one.name, url) for url, one in plan.beacons]
+        self._standings = Standings([*witnesses, *authorities, *beacons], threshold)
         self._kept = _Kept()
         self._stop = threading.Event()
+        self._gate = threading.Lock()
+        """Held while something is written that would stand in another shard's place once this one has moved."""
+        self._retired = False
         self._thread = threading.Thread(target=self._run, name="attester", daemon=True)
 
     def start(self) -> None:
         """Publish the policy and begin asking."""
         try:
-            self._objects.put(POLICY_FILE, self._trust.encode().encode())
+            self._put(POLICY_FILE, self._trust.encode().encode())
         except OSError as error:
             log.error("`%s` cannot be published: %s", POLICY_FILE, error.strerror or error)
         self._thread.start()
 
+    def finish(self) -> None:
+        """Ask everybody once more and end, without being waited for."""
+        self._stop.set()
+
+    def retire(self) -> None:
+        """End, and write nothing more here: it is about to move. A question under way is asked in vain."""
+        with self._gate:
+            self._retired = True
+        self._stop.set()
+
     def stop(self) -> None:
         """Ask everybody once more about what was sealed last, and end; not longer than `FINISH_WITHIN_S`."""
-        self._stop.set()
+        self.finish()
         self._thread.join(FINISH_WITHIN_S)
         if self._thread.is_alive():
             log.warning(
@@ -160,13 +187,14 @@ class Attester:
             return False
         checkpoint, _ = found
         complete = True
-        authorities = self._standings.parties[len(self._plan.witnesses) :]
-        for number, standing in enumerate(authorities):
-            url, authority = self._plan.authorities[number]
+        asked = zip(
+            self._standings.parties[len(self._plan.witnesses) :], self._plan.authorities, strict=False
+        )
+        for number, (standing, (url, authority)) in enumerate(asked):
             path = f"receipts/{checkpoint.size}{f'.{number}' if number else ''}.tsr"
             try:
                 token = self._token(url, authority, checkpoint.text().encode())
-                self._objects.put(path, token)
+                self._put(path, token)
             except (OSError, StampError) as error:
                 self._fails(standing, str(error))
                 complete = False
@@ -177,15 +205,32 @@ class Attester:
         self._tell()
         return complete
 
+    def draw(self) -> None:
+        """Ask every beacon for its newest value, and hand on what is newer than before."""
+        asked = self._standings.parties[len(self._plan.witnesses) + len(self._plan.authorities) :]
+        for standing, (url, source) in zip(asked, self._plan.beacons, strict=True):
+            try:
+                found = self._value(url, source)
+            except (OSError, BeaconError, Unverifiable) as error:
+                self._fails(standing, str(error))
+                continue
+            if found.time_us > standing.at_us and not self._retired:
+                self._heard(found)
+            self._answers(standing)
+            standing.at_us = max(standing.at_us, found.time_us)
+        self._tell()
+
     # --- rounds
 
     def _run(self) -> None:
         plan = self._plan
-        while not self._begun() and not self._stop.wait(FIRST_LOOK_EVERY_S):
+        while not self._retired and not self._begun() and not self._stop.wait(FIRST_LOOK_EVERY_S):
             pass  # a new log has no checkpoint within its first second
-        next_cosign = next_stamp = time.monotonic()
+        next_cosign = next_stamp = next_draw = time.monotonic()
         while True:
             last = self._stop.is_set()
+            if self._retired:
+                return
             now = time.monotonic()
             try:
                 if plan.witnesses and (last or now >= next_cosign):
@@ -193,11 +238,15 @@ class Attester:
                     self.cosign()
                 if plan.authorities and (last or now >= next_stamp):
                     next_stamp = now + (plan.stamp_every_s if self.stamp() else RETRY_STAMP_S)
+                if plan.beacons and not last and now >= next_draw:
+                    next_draw = now + plan.beacon_every_s
+                    self.draw()
             except OSError as error:
                 log.error("cosignatures and time-stamps cannot be kept: %s", error.strerror or error)
             if last:
                 return
             waits = [next_cosign] * bool(plan.witnesses) + [next_stamp] * bool(plan.authorities)
+            waits += [next_draw] * bool(plan.beacons)
             self._stop.wait(max(0.05, min(waits) - time.monotonic()))
 
     def _begun(self) -> bool:
@@ -241,9 +290,19 @@ class Attester:
         authority.verify(answer.body, text, nonce=nonce)
         return answer.body
 
+    def _value(self, url: str, source: Source) -> Drawn:
+        answer = self._send(Ask(url, limit=LARGEST_BEACON))
+        if answer.status != 200:
+            raise Unreachable(f"answers with status {answer.status}")
+        found = drawn(source, answer.body)
+        age_s = time.time() - found.time_us / 1e6
+        if age_s > OLD_BEACON_S:
+            raise BeaconError(f"its newest value is {age_s:.0f} s old")
+        return found
+
     def _newest(self, path: str = "checkpoint") -> tuple[Checkpoint, bytes] | None:
         note = self._objects.get(path)
-        if not note:
+        if not note or self._retired:
             return None
         try:
             return parse(self._log.verify(note)), note
@@ -255,11 +314,11 @@ class Attester:
     def _keep(self, size: int, cosigned: bytes) -> None:
         """Keep the cosigned checkpoint. Of one hour the last stays, and every one that is stamped: later ones say more."""
         hour = int(time.time()) // HOUR_S
-        self._objects.put(f"cosig/{size}", cosigned)
-        self._objects.put(LATEST, cosigned)
+        self._put(f"cosig/{size}", cosigned)
+        self._put(LATEST, cosigned)
         before = self._kept
         if before.hour == hour and before.size not in {size, before.stamped}:
-            self._objects.remove(f"cosig/{before.size}")
+            self._remove(f"cosig/{before.size}")
         self._kept = _Kept(size, hour, before.stamped)
         if self._trust.witnessed(cosigned, now_s=int(time.time())).quorum:
             self._standings.quorum_size, self._standings.quorum_at_us = size, time.time_ns() // 1000
@@ -267,9 +326,12 @@ class Attester:
     # --- telling
 
     def _vouches(self, standing: Standing, size: int) -> None:
+        self._answers(standing)
+        standing.size, standing.at_us = size, time.time_ns() // 1000
+
+    def _answers(self, standing: Standing) -> None:
         if standing.fails:
             log.info("%s `%s` answers again", standing.kind, standing.name)
-        standing.size, standing.at_us = size, time.time_ns() // 1000
         standing.fails, standing.since_us, standing.grave = "", 0, False
 
     def _fails(self, standing: Standing, why: str, *, grave: bool = False) -> None:
@@ -280,7 +342,20 @@ class Attester:
         standing.fails, standing.grave = why, grave
 
     def _tell(self) -> None:
-        self._disk.put(self._root / STANDING_FILE, msgspec.json.format(msgspec.json.encode(self._standings)))
+        with self._gate:
+            if not self._retired:
+                told = msgspec.json.format(msgspec.json.encode(self._standings))
+                self._disk.put(self._root / STANDING_FILE, told)
+
+    def _put(self, path: str, data: bytes) -> None:
+        with self._gate if self._moves else nullcontext():
+            if not self._retired:
+                self._objects.put(path, data)
+
+    def _remove(self, path: str) -> None:
+        with self._gate if self._moves else nullcontext():
+            if not self._retired:
+                self._objects.remove(path)
 
 
 @dataclass(frozen=False, slots=True)

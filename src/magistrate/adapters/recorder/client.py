@@ -337,11 +337,12 @@ class RecorderClient:
             return
         del self._waiting[ack.seq]
         self._bytes -= waiting.length
-        self._last_index = max(self._last_index, ack.index)
         if ack.reason:
             _fail(waiting, ack.reason)
-        elif not waiting.future.done():
-            waiting.future.set_result(ack.receipt(waiting.eid))
+        else:
+            self._last_index = ack.index  # the newest, not the highest: a new shard counts from 0
+            if not waiting.future.done():
+                waiting.future.set_result(ack.receipt(waiting.eid))
         if waiting.ahead:
             self._ahead.remove(ack.seq)
 

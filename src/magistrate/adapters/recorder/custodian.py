@@ -6,7 +6,8 @@ Runs in the thread that writes, so that nothing is written while it decides.
 import os
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
 import msgspec
 import orjson
@@ -28,17 +29,20 @@ from magistrate.adapters.recorder.orders import (
     ReadContent,
     ReleaseHold,
     RotateRoot,
+    RotateShard,
+    SignRoot,
 )
 from magistrate.adapters.recorder.pruning import SEGMENTS_IN_A_RECORD, Plan, plan
 from magistrate.adapters.recorder.retrieval import Records
-from magistrate.adapters.recorder.row import Located
-from magistrate.adapters.recorder.sealer import Sealer
-from magistrate.adapters.recorder.segments import Emptied
+from magistrate.adapters.recorder.segments import Emptied, Segments
+from magistrate.adapters.recorder.shelf import AllRecords, told_absent
 from magistrate.adapters.recorder.vault import Erasing, Subject
 from magistrate.evidence.draft import Body
 from magistrate.evidence.hold import Hold, HoldRefused, Person, State, place
+from magistrate.evidence.shards import shard_path
 from magistrate.exchange.errors import ConfigurationError, EvidenceUnavailable
 
+HeadersAt = Callable[[Iterable[int]], Iterator[tuple[int, bytes]]]
 KIDS_IN_AN_ORDER = 1000
 REFUSALS = (OSError, sqlite3.Error, EvidenceUnavailable, ConfigurationError)
 """What the world may answer instead of doing it. `WalBroken` is none of them: it ends the process."""
@@ -95,8 +99,9 @@ class Custodian:
                 self._ledger.record("retention.prune", {"segments": msgspec.to_builtins(doomed)})
                 with self._ledger.resting() as sealer:
                     for one in doomed:
-                        sealer.forget_segments(one.name.removeprefix("body/").rpartition("/")[0])
-                    self._ledger.storage.segments.remove([one.name for one in doomed])
+                        if not one.log:
+                            sealer.forget_segments(one.name.removeprefix("body/").rpartition("/")[0])
+                    self._ledger.remove_segments(doomed)
         except REFUSALS as error:
             return Answer(Outcome.UNABLE, f"not carried out: {error}")
         bodies = sum(one.bodies for one in planned.doomed)
@@ -112,10 +117,8 @@ class Custodian:
                 return self._erase(order, uid)
             case Prune():
                 holds = self.in_force()
-                segments = self._ledger.storage.segments
-                return self.prune(
-                    plan(self._ledger.root, self._ledger.schedule.days, holds, _now_us(), segments), holds
-                )
+                planned = plan(self._ledger.shelved(), self._ledger.schedule.days, holds, _now_us())
+                return self.prune(planned, holds)
             case PlaceHold():
                 return self._place(order, uid)
             case ConfirmHold():
@@ -131,6 +134,11 @@ class Custodian:
                 return self._read(order, uid)
             case RotateRoot():
                 return self._rotate(order, uid)
+            case RotateShard():
+                return self._rotate_shard(order, uid)
+            case SignRoot():
+                with self._ledger.resting() as sealer:
+                    return Answer(Outcome.DONE, "", {"root": msgspec.to_builtins(sealer.signed_root())})
 
     # --- erasure
 
@@ -166,12 +174,17 @@ class Custodian:
             bodies += emptied.bodies
             locked += emptied.locked
         self._deferred.drop(subject.handle)
+        gone = told_absent(self._ledger.shelf.absent())
         says = f"erased `{subject.handle}`: {len(kids)} keys destroyed, {bodies} bodies overwritten, record {records[-1]}"
         if locked:
             says += f"; the store keeps the ciphertext of {locked} bodies locked until its retention ends, without any key"
             facts["locked"] = locked
         if kept:
             says += f"; {sum(kept.values())} keys of {', '.join(sorted(kept))} are kept, because the law binds more than the request"
+        if gone:
+            says += "; what lies elsewhere cannot be opened any more, but was not overwritten: " + "; ".join(
+                gone
+            )
         facts |= {"record": records[-1], "keys": len(kids), "bodies": bodies, "kept": kept}
         return Answer(Outcome.NO if kept else Outcome.DONE, says, facts)
 
@@ -228,7 +241,7 @@ class Custodian:
         if not holds:
             return []
         with self._ledger.resting():  # the index then knows every record there is
-            index = Records(self._ledger.root)
+            index = AllRecords(self._ledger.root, self._ledger.shelf)
             try:
                 return against_erasure(holds, subject, index)
             finally:
@@ -238,17 +251,24 @@ class Custodian:
         """Clear what the destroyed keys leave behind, and record that it is done."""
         vault = self._ledger.vault
         with self._ledger.resting() as sealer:
-            emptied = self._ledger.storage.segments.empty(self._under(erasing, sealer))
+            emptied = self._emptied(
+                self._ledger.root, self._ledger.storage.segments, erasing, sealer.headers_at
+            )
+            for shard in self._ledger.shelf.here():
+                emptied += self._emptied(shard.root, shard.storage.segments, erasing, shard.headers_at)
             self._ledger.shed()
         if not vault.scrub():
             raise EvidenceUnavailable(
                 "the keys are destroyed, but another program reads the vault, so its old pages stay until it ends; "
                 "the recorder finishes by itself at its next start or the next erasure"
             )
+        absent = [one.number for one in self._ledger.shelf.absent()]
         facts = {"keys": len(erasing.kids), "bodies": emptied.bodies, "kept": erasing.kept}
         record = self._ledger.record(
             "erasure",
-            facts | ({"locked": emptied.locked} if emptied.locked else {}),
+            facts
+            | ({"locked": emptied.locked} if emptied.locked else {})
+            | ({"absent": absent} if absent else {}),
             phase="outcome",
             tenant=erasing.subject.tenant,
             subj=erasing.subject.handle,
@@ -257,17 +277,20 @@ class Custodian:
         vault.finish_erasure(erasing.id)
         return record, emptied
 
-    def _under(self, erasing: Erasing, sealer: Sealer) -> list[Located]:
-        """Return where the bodies under the destroyed keys stand. Other records may speak of the same person."""
-        index = Records(self._ledger.root)
+    def _emptied(self, root: Path, segments: Segments, erasing: Erasing, headers_at: HeadersAt) -> Emptied:
+        """Overwrite the bodies of one shard that stand under the destroyed keys; say how many there were.
+
+        Other records may speak of the same person.
+        """
+        index = Records(root)
         try:
             places = index.bodies_of(erasing.subject.handle)
         finally:
             index.close()
         kids, under = set(erasing.kids), set[tuple[int, str]]()
-        for number, raw in sealer.headers_at(number for number, _ in places):
+        for number, raw in headers_at(number for number, _ in places):
             under.update((number, meta["part"]) for meta in orjson.loads(raw)["body"] if meta["kid"] in kids)
-        return [place for number, place in places if (number, place.part) in under]
+        return segments.empty([place for number, place in places if (number, place.part) in under])
 
     # --- holds
 
@@ -328,6 +351,18 @@ class Custodian:
         }
         record = self._ledger.record("access.read", facts, bodies=told)
         return Answer(Outcome.DONE, f"the reading is on record as {record}", {"record": record})
+
+    def _rotate_shard(self, order: RotateShard, uid: int) -> Answer:
+        self.resume()  # an erasure is ordered and finished in one shard
+        closed = self._ledger.rotate_shard({"by": _by(order.by, uid), "why": order.why.value})
+        end, vkey = closed.checkpoint, self._ledger.vkey
+        where = "where it was" if self._ledger.storage.remote else f"in `{shard_path(closed.number)}`"
+        says = (
+            f"shard {closed.number} is closed with {end.size} records and stands {where}; "
+            f"it goes on under the key\n{vkey}\ntell your witnesses (`--log`); auditors who trust the old key need nothing"
+        )
+        facts = {"shard": closed.number, "origin": end.origin, "records": end.size, "root": end.root.hex()}
+        return Answer(Outcome.DONE, says, {**facts, "vkey": vkey})
 
     def _rotate(self, order: RotateRoot, uid: int) -> Answer:
         self._ledger.record("key.event", {"event": "root.rotate", "by": _by(order.by, uid)})

@@ -33,6 +33,11 @@ class DailyPrune:
         self._failed = ""
         self._waiting: list[Connection] = []
 
+    @property
+    def planning(self) -> bool:
+        """Whether segments are being looked at: they must stay where they are until it has ended."""
+        return self._planning is not None
+
     def ask(self, connection: Connection) -> None:
         """Prune now, and answer ``connection`` when it is done."""
         self._waiting.append(connection)
@@ -76,11 +81,7 @@ class DailyPrune:
             return
         try:
             self._planned = plan(
-                self._ledger.root,
-                self._ledger.schedule.days,
-                self._holds,
-                time.time_ns() // 1000,
-                self._ledger.storage.segments,
+                self._ledger.shelved(), self._ledger.schedule.days, self._holds, time.time_ns() // 1000
             )
         except (OSError, sqlite3.Error, ConfigurationError) as error:
             self._failed = f"not carried out: {error}"

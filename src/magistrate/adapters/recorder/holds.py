@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from magistrate.adapters.recorder.retrieval import Records
 from magistrate.adapters.recorder.row import Row, SearchQuery
+from magistrate.adapters.recorder.shelf import AllRecords
 from magistrate.adapters.recorder.vault import Subject, Vault
 from magistrate.evidence.hold import Hold, HoldRefused, Selector
 
@@ -67,8 +67,11 @@ class Holds:
         return Held(hold.id, wanted, frozenset(subject.handle for subject in subjects))
 
 
-def against_erasure(holds: Iterable[Held], subject: Subject, index: Records) -> list[str]:
-    """Return the holds that cover records of ``subject``. Raises sqlite3.Error, ConfigurationError."""
+def against_erasure(holds: Iterable[Held], subject: Subject, index: AllRecords) -> list[str]:
+    """Return the holds that cover records of ``subject``. Raises sqlite3.Error, ConfigurationError.
+
+    Where a shard is not here nobody can show that a hold covers none of its records: it counts as covering some.
+    """
     found = []
     for held in holds:
         wanted = held.selector
@@ -86,7 +89,7 @@ def against_erasure(holds: Iterable[Held], subject: Subject, index: Records) -> 
         )
         # On a person as such no record is needed: what is still to come is meant too.
         whole = wanted == Selector(subject=wanted.subject, tenant=wanted.tenant)
-        if whole or index.search(query):
+        if whole or not index.whole or index.search(query):
             found.append(held.id)
     return found
 

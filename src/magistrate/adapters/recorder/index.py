@@ -89,6 +89,15 @@ class Index:
         return max(int(row[0]), self.boundary)
 
     @property
+    def oldest_us(self) -> int:
+        """When the first record was made; 0 in an empty index."""
+        ranges = self.ranges()
+        if ranges:
+            return ranges[0].oldest_us
+        row = self._database.execute("SELECT ts FROM records ORDER BY idx LIMIT 1").fetchone()
+        return int(row[0]) if row else 0
+
+    @property
     def boundary(self) -> int:
         """The first record that is not in the cold index."""
         row = self._database.execute("SELECT COALESCE(MAX(first + records), 0) FROM ranges").fetchone()

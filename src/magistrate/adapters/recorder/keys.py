@@ -18,7 +18,7 @@ import orjson
 
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.rootkey import secret_file
-from magistrate.adapters.recorder.storage import Files, Storage
+from magistrate.adapters.recorder.storage import Files
 from magistrate.evidence.checkpoint import parse
 from magistrate.evidence.cosignature import ML_DSA_44, Cosigner
 from magistrate.evidence.note import NoteError, Signer, Verifier, open_note
@@ -85,21 +85,6 @@ def next_keys(vault: Path, origin: str, disk: Disk) -> Keys:
         Signer(origin, secret_file(vault / f"{SIGNING_KEY}.next", create=True)),
         Cosigner(origin, secret_file(vault / f"{MLDSA_KEY}.next", create=True), ML_DSA_44),
     )
-
-
-def fetch_published(root: Path, storage: Storage, disk: Disk) -> None:
-    """Take the published keys of a log that is elsewhere, on a machine that has not kept it before. Raises OSError."""
-    for name in (VKEY, MLDSA_VKEY) if storage.remote else ():
-        if not (root / name).exists() and (vkey := storage.objects.get(name)):
-            disk.put(root / name, vkey, mode=0o644)
-
-
-def publish(root: Path, storage: Storage) -> None:
-    """Let the keys in force stand beside a log that is elsewhere. Raises OSError."""
-    for name in (VKEY, MLDSA_VKEY) if storage.remote else ():
-        vkey = (root / name).read_bytes()
-        if storage.objects.get(name) != vkey:
-            storage.objects.put(name, vkey)
 
 
 def next_step(objects: Files) -> str:

@@ -4,90 +4,54 @@ It knows no socket. `write` and `seal` may run in two threads: one writes, one s
 """
 
 import fcntl
-import gc
 import logging
 import os
 import sqlite3
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
 import msgspec
 import orjson
 
-from magistrate.adapters.host import SystemIds
-from magistrate.adapters.recorder.attesting import Plan
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.frames import Ack
 from magistrate.adapters.recorder.index import open_index
-from magistrate.adapters.recorder.keys import (
-    Keys,
-    fetch_published,
-    finish_rotation,
-    keys_in_force,
-    next_keys,
-    next_step,
-    publish,
+from magistrate.adapters.recorder.keys import Keys, finish_rotation, keys_in_force, next_keys, next_step
+from magistrate.adapters.recorder.opening import Stores
+from magistrate.adapters.recorder.own import OwnRecords
+from magistrate.adapters.recorder.pruning import Doomed, Shelved
+from magistrate.adapters.recorder.publishing import fetch, publish
+from magistrate.adapters.recorder.recovery import CLEAN_STOP, Owned, Recovery, pieces
+from magistrate.adapters.recorder.rotation import (
+    ShardClosed,
+    finish_putting_away,
+    keep_signed_root,
+    keys_to_follow,
+    origin_in_force,
+    put_away,
+    shards_before,
 )
-from magistrate.adapters.recorder.opening import open_register, open_storage
 from magistrate.adapters.recorder.sealer import CHECKPOINT, Sealer
-from magistrate.adapters.recorder.storage import Altered, Places, Storage, StoreUnavailable
-from magistrate.adapters.recorder.traces import CLOSE, Link, OpenTraces
+from magistrate.adapters.recorder.settings import Settings
+from magistrate.adapters.recorder.shelf import Shelf
+from magistrate.adapters.recorder.storage import Altered, StoreUnavailable
+from magistrate.adapters.recorder.traces import CLOSE
 from magistrate.adapters.recorder.vault import Vault
 from magistrate.adapters.recorder.wal import Entry, WalBroken, WriteAheadLog
 from magistrate.adapters.recorder.writer import Kept, Submission, Writer
+from magistrate.evidence.beacon import BEACON
 from magistrate.evidence.draft import Body, Draft
-from magistrate.evidence.merkle import leaf_hash
 from magistrate.evidence.note import Verifier
-from magistrate.evidence.ports import Register
-from magistrate.evidence.retention import Promised, Schedule
-from magistrate.evidence.succession import KEY_EVENT
+from magistrate.evidence.retention import Promised
+from magistrate.evidence.shards import Closed
+from magistrate.evidence.succession import KEY_EVENT, SHARD_CLOSE
 from magistrate.evidence.tiles import Missing
 from magistrate.exchange.errors import ConfigurationError, EvidenceUnavailable
 
-RECENT = 32_768
-"""So many records are read again at the start, for their ids, traces and open calls. More than gateways may have waiting."""
-
-RESERVE_BYTES = 16 * 1024 * 1024
-"""Kept free for the start after a full disk: sealing what was recovered, and the record that says so."""
-
-SEALED_AT_ONCE = 64 * 1024 * 1024
-"""Bytes under one checkpoint: after a crash much may wait, and the sealer must not keep the interpreter for long."""
-
-MOST_NAMED = 500
-"""Open calls in one record of recovery; there are as many records as it takes."""
-
 log = logging.getLogger("magistrate.recorder")
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Where everything stands. ``origin`` empty: the log's own, or a new random one.
-
-    ``root_key``: a file outside of the vault. ``writers``: users who may hand records over, and nothing else.
-    """
-
-    evidence: Path
-    vault: Path
-    socket: Path
-    origin: str = ""
-    heartbeat_s: float = 10.0
-    trace_idle_s: float = 60.0
-    """A trace that is silent for so long and has no open call is closed by a record of its count."""
-    root_key: Path | None = None
-    retention: Schedule = field(default_factory=Schedule)
-    writers: frozenset[int] = frozenset()
-    plan: Plan = field(default_factory=Plan)
-    """Who is asked to vouch for the log."""
-    places: Places = field(default_factory=Places)
-    """Where published files and the newest checkpoint are kept, if not in ``evidence``."""
-    seal_every_s: float = 1.0
-    keep_awake: bool = True
-    """Whether processors are kept ready while drafts follow closely, see `alertness`."""
 
 
 class Ledger:
@@ -99,48 +63,28 @@ class Ledger:
         WalBroken: the disk does not hold what was signed or acknowledged.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        disk: Disk | None = None,
-        register: Register | None = None,
-        storage: Storage | None = None,
-    ) -> None:
-        self._root = settings.evidence
+    def __init__(self, settings: Settings, disk: Disk | None = None, stores: Stores | None = None) -> None:
+        self._settings = settings
+        self._root, self._keys_dir = settings.evidence, settings.vault
         self._disk = disk or Disk()
         self._disk.make_directories(self._root)
         self._lock = _only_one(self._root / "recorder.lock")
-        self._ids = SystemIds()
-        self._wid = f"recorder-{self._ids.record()}"
-        self._seq = 0
-        self._announced = {"heartbeat_ms": int(settings.heartbeat_s * 1000)}
+        self._own = OwnRecords(settings.heartbeat_s)
         self.beacon = b""
         """Digest of the newest time-stamp: the next heartbeat names it, so that it cannot have been written before."""
         self._unsealed: list[Kept] = []
         self._unsealed_bytes = 0
         self._unsealed_lock = threading.Lock()
         self._sealing = threading.RLock()
-        self._traces = OpenTraces(settings.trace_idle_s)
-        self._clean_stop = self._root / "stopped-cleanly"
-        self._reserve = self._root / "reserve"
         try:
             self._vault = Vault(settings.vault, root_key=settings.root_key)
             self.schedule, self._schedule_changes = settings.retention.strengthened_by(
                 _schedule_kept(self._vault)
             )
-            self._keys_dir = settings.vault
-            places, days = settings.places, self.schedule.days
-            self.storage = storage or open_storage(self._root, places.objects, self._disk, days)
-            self._register = register or open_register(self._root, places.register)
-            fetch_published(self._root, self.storage, self._disk)
-            finish_rotation(self._root, settings.vault, self._disk, self.storage.objects)
-            keys = keys_in_force(self._root, settings.vault, settings.origin, self._disk)
-            self.vkey = keys.signer.vkey
-            self._index = open_index(self._root / "index" / "records.db")
-            self._sealer = Sealer(self._root, keys, self._index, self._disk, self._register, self.storage)
-            self._wal = WriteAheadLog(self._root / "wal", self._disk)
-            self._writer = self._recover(keys.signer.name)
-            publish(self._root, self.storage)
+            self._stores = stores or Stores(self._root, settings.places, self._disk, self.schedule.days)
+            self.shelf = Shelf(self._root, self._stores)
+            fetch(self._root, self._stores, self._disk)
+            self._open_what_is_here()
         except StoreUnavailable as error:
             os.close(self._lock)
             raise ConfigurationError(
@@ -156,6 +100,12 @@ class Ledger:
         return self._sealer.size
 
     @property
+    def began_us(self) -> int:
+        """When the shard began, by its first record; 0 before that is sealed. Raises OSError, `Missing`."""
+        first = next(iter(self._sealer.headers_at([0])), None) if self._sealer.size else None
+        return int(orjson.loads(first[1])["ts"]) if first else 0
+
+    @property
     def root(self) -> Path:
         return self._root
 
@@ -167,6 +117,11 @@ class Ledger:
     def vault(self) -> Vault:
         """The vault, for the thread that writes."""
         return self._vault
+
+    @property
+    def open_traces(self) -> int:
+        """How many traces have no end on record yet."""
+        return len(self._traces)
 
     @property
     def unsealed_records(self) -> int:
@@ -218,8 +173,7 @@ class Ledger:
             batch, self._unsealed = self._unsealed, []
         if not batch:
             return
-        while batch:
-            piece, weight = _piece(batch)
+        for piece in pieces(batch):
             try:
                 self._sealer.seal(piece)
             except (OSError, sqlite3.Error):
@@ -232,30 +186,34 @@ class Ledger:
                 raise WalBroken(str(altered)) from altered
             batch = batch[len(piece) :]
             with self._unsealed_lock:
-                self._unsealed_bytes -= weight
+                self._unsealed_bytes -= sum(kept.entry.weight for kept in piece)
         self._wal.remove_sealed(self._sealer.size)
 
     def heartbeat(self) -> Submission:
         """Return the record that tells silence from absence."""
-        facts = {"records": self._writer.next_index, "refused": self._writer.refused, **self._announced}
-        return self._note("heartbeat", facts | ({"beacon": self.beacon.hex()} if self.beacon else {}))
+        facts = {"records": self._writer.next_index, "refused": self._writer.refused, **self._own.announced}
+        return self._own.make("heartbeat", facts | ({"beacon": self.beacon.hex()} if self.beacon else {}))
 
     def closings(self, *, all_of_them: bool = False) -> list[Submission]:
         """Return records that close traces, to be written before anything else; none if no trace has ended."""
         closed = []
         for trace, records in self._traces.ended(all_of_them=all_of_them):
-            note = self._note(CLOSE, {"records": records})
+            note = self._own.make(CLOSE, {"records": records})
             note.draft.header["trace"] = trace
             closed.append(note)
         return closed
 
+    def beacon_record(self, facts: dict[str, object]) -> Submission:
+        """Return the record of a beacon's value: whatever is written behind it was written after that was published."""
+        return self._own.make(BEACON, facts)
+
     def farewell(self) -> Submission:
         """Return the record that announces a silence: the recorder stops because it was told to."""
-        return self._note("recorder.stop", {"records": self._writer.next_index})
+        return self._own.make("recorder.stop", {"records": self._writer.next_index})
 
     def parted(self, wid: str, handed: int) -> Submission:
         """Return the record that a writer is gone and everything of it was read: nothing of it is still under way."""
-        return self._note("writer.end", {"writer": wid, "handed": handed})
+        return self._own.make("writer.end", {"writer": wid, "handed": handed})
 
     def record(
         self,
@@ -274,7 +232,7 @@ class Ledger:
             EvidenceUnavailable: it could not be made durable; what it says must not be done.
             WalBroken: the disk can no longer be trusted.
         """
-        note = self._note(kind, facts)
+        note = self._own.make(kind, facts)
         note.draft.header.update(phase=phase, tenant=tenant, subj=subj)
         if cause:
             note.draft.header["cause"] = list(cause)
@@ -330,7 +288,7 @@ class Ledger:
             OSError, sqlite3.Error: the disk refuses; the old keys stay in force, or the next start finishes.
         """
         keys = next_keys(self._keys_dir, Verifier(self.vkey).name, self._disk)
-        event = self._note(KEY_EVENT, {"event": "rotation", "next": keys.vkeys})
+        event = self._own.make(KEY_EVENT, {"event": "rotation", "next": keys.vkeys})
         answers: list[Ack] = []
         event.ack = answers.append
         self.write([event])
@@ -344,161 +302,111 @@ class Ledger:
         publish(self._root, self.storage)
         return keys
 
+    def shelved(self) -> list[Shelved]:
+        """Return the shards that are here as pruning sees them. Raises OSError."""
+        closed = [Shelved(one.root, one.storage.segments, one.origin) for one in self.shelf.here()]
+        return [Shelved(self._root, self.storage.segments), *closed]
+
+    def remove_segments(self, doomed: Sequence[Doomed]) -> None:
+        """Remove segments of any shard. Raises OSError."""
+        for shelved in self.shelved():
+            if names := [one.name for one in doomed if one.log == shelved.log]:
+                shelved.segments.remove(names)
+
+    def rotate_shard(self, why: Mapping[str, object] = MappingProxyType({})) -> Closed:
+        """Close the shard and begin the next one; see `rotation`. Nothing is written meanwhile: for the thread that writes.
+
+        ``why`` goes into the record that closes it.
+
+        Raises:
+            OSError, sqlite3.Error, EvidenceUnavailable: the shard cannot be closed now, and goes on.
+            WalBroken: it is closed, and the disk refused what follows; the next start finishes it.
+        """
+        with self._sealing:
+            # A trace is counted within a shard: whoever verifies this one alone sees where each of them ends in it.
+            while closings := self.closings(all_of_them=True):
+                if not self.write(closings):
+                    raise EvidenceUnavailable("the evidence disk refuses the records that close what is open")
+            self._seal()
+            keys = keys_to_follow(self._root, self._keys_dir, Verifier(self.vkey).name)
+            self.record(SHARD_CLOSE, {"next": keys.vkeys, **why})
+            try:
+                self._sealer.countersign_with(keys)
+                self._seal()
+                self._put_away()
+                self._open_shard(self._writer)
+            except (OSError, sqlite3.Error, ConfigurationError) as error:
+                raise WalBroken(f"the shard is closed, and the next one does not begin: {error}") from error
+            return shards_before(self._root)[-1]
+
     def close(self, *, clean: bool) -> None:
         """Let go of everything. ``clean`` says that all is sealed, so that the next start need not look for losses."""
         if clean:
-            self._disk.put(self._clean_stop, b"")
-        self._wal.close()
-        self._register.close()
+            self._disk.put(self._root / CLEAN_STOP, b"")
+        self._let_go()
         self.storage.objects.close()
-        self._index.close()
+        self.shelf.close()
         self._vault.close()
         os.close(self._lock)
 
     # --- beginning
 
-    def _recover(self, origin: str) -> Writer:
-        clean = self._clean_stop.exists()
-        self._disk.remove(self._clean_stop)
-        self._disk.sync_directory(self._root)
+    def _open_what_is_here(self) -> None:
         try:
-            return self._recovered(origin, clean=clean)
-        except StoreUnavailable:
-            raise  # room on the disk would not bring it back
-        except Altered as altered:
-            raise WalBroken(str(altered)) from altered
-        except (OSError, sqlite3.Error) as error:
-            if not self._reserve.exists():
-                raise ConfigurationError(
-                    f"the disk refuses to recover the log ({error})", str(self._root)
-                ) from error
-            log.warning("no room to recover: the reserve is given up")
-            self._disk.remove(self._reserve)
-        try:
-            return self._recovered(origin, clean=clean)
-        except (OSError, sqlite3.Error) as error:
-            raise ConfigurationError(
-                f"no room to recover the log ({error}); free some and start again", str(self._root)
-            ) from error
+            self._open_shard()
+        except ShardClosed:
+            self._put_away()
+            self._open_shard()
 
-    def _recovered(self, origin: str, *, clean: bool) -> Writer:
-        self._sealer.recover()
-        first = self._sealer.size
-        gc.disable()  # many small objects and no garbage: each collection would walk them all in vain
-        try:
-            entries, torn = self._wal.replay(first)
-            pending = [
-                Kept(entry, leaf_hash(entry.header), Link.of(orjson.loads(entry.header))) for entry in entries
-            ]
-        finally:
-            gc.enable()
-        count = first + len(entries)
-        writer = Writer(origin, self._vault, self._wal, count, self.schedule, self._traces)
-        dangling = self._remember(writer, pending)
-        # Not sealed here: what was read back is durable, like everything that waits for the sealer.
-        self._wal.open(writer.next_index)
-        notes = []
-        if writer.next_index == 0:
-            notes.append(self._note("shard.open", {"origin": origin, **self._announced}))
-        elif clean:
-            notes.append(self._note("recorder.start", dict(self._announced)))
-        else:
-            facts = {"records": len(entries), "torn_bytes": torn, "open_calls": len(dangling)}
-            facts |= self._announced
-            log.warning(
-                "recovered %d records that were not sealed yet, cut %d bytes of a torn write, %d calls were open",
-                len(entries),
-                torn,
-                len(dangling),
-            )
-            notes += [
-                self._note("recovery", {**facts, "calls": dangling[at : at + MOST_NAMED]})
-                for at in range(0, max(1, len(dangling)), MOST_NAMED)
-            ]
-        if self._schedule_changes:
-            notes.append(self._schedule_note())
-        answers: list[Ack] = []
-        for note in notes:
-            note.ack = answers.append
-        self._traces.begin()
-        written = writer.write(notes)
-        if len(written) < len(notes):
-            raise OSError(0, next(answer.reason for answer in answers if answer.reason))
-        self._unsealed = pending + written
-        self._unsealed_bytes = sum(kept.entry.weight for kept in self._unsealed)
-        if self._schedule_changes:
+    def _open_shard(self, before: Writer | None = None) -> None:
+        """Open the log in the directory, or begin it; ``before``: the writer of the shard that this process has closed.
+
+        Raises:
+            ShardClosed: the log has its last record.
+        """
+        finish_putting_away(self._root, self._keys_dir, self._disk)
+        number = len(shards_before(self._root)) + 1
+        self.storage = self._stores.written(number)
+        self._register = self._stores.register(number)
+        finish_rotation(self._root, self._keys_dir, self._disk, self.storage.objects)
+        origin = origin_in_force(self._root, self._settings.origin)
+        keys = keys_in_force(self._root, self._keys_dir, origin, self._disk)
+        self.vkey = keys.signer.vkey
+        self._index = open_index(self._root / "index" / "records.db")
+        self._sealer = Sealer(self._root, keys, self._index, self._disk, self._register, self.storage)
+        self._wal = WriteAheadLog(self._root / "wal", self._disk)
+        owned = Owned(
+            self._root,
+            self._keys_dir,
+            self._disk,
+            self._vault,
+            self.shelf,
+            self._own,
+            self.schedule,
+            self._settings.trace_idle_s,
+        )
+        changes = self._schedule_changes
+        begun = Recovery(owned, keys, self._sealer, self._wal, before=before, changes=changes).run()
+        self._writer, self._traces = begun.writer, begun.traces
+        with self._unsealed_lock:
+            self._unsealed = begun.unsealed
+            self._unsealed_bytes = sum(kept.entry.weight for kept in begun.unsealed)
+        if changes:
             self._vault.keep_standing("retention", msgspec.json.encode(self.schedule.kept()))
-        self._keep_reserve()
-        return writer
+            self._schedule_changes = []
+        publish(self._root, self.storage)
 
-    def _remember(self, writer: Writer, pending: list[Kept]) -> list[str]:
-        """Tell the writer of recent records; return the calls among them that were opened and never closed."""
-        opened: dict[str, None] = {}
-        for index, raw in self._sealer.headers(max(0, self._sealer.size - RECENT)):
-            header = orjson.loads(raw)
-            self._traces.add(Link.of(header))
-            _follow(writer, opened, index, header, raw)
-        for kept in pending:
-            self._traces.add(kept.link)
-            _follow(writer, opened, kept.entry.index, kept.header(), kept.entry.header)
-        return list(opened)
+    def _put_away(self) -> None:
+        # Its key is destroyed with the move: nobody can sign for this shard afterwards.
+        keep_signed_root(self.storage.objects, self._sealer.signed_root())
+        self._let_go()
+        put_away(self._root, self._keys_dir, self._disk, self.storage.objects)
+        self.storage.objects.close()
 
-    def _schedule_note(self) -> Submission:
-        for change in self._schedule_changes:
-            if change["refused"]:
-                log.error("retention is never weakened: %s stays as it was", change["class"])
-        return self._note("retention.change", {"changes": self._schedule_changes})
-
-    def _note(self, kind: str, facts: dict[str, object]) -> Submission:
-        self._seq += 1
-        header: dict[str, object] = {
-            "v": 1,
-            "eid": self._ids.record(),
-            "t": kind,
-            "phase": "note",
-            "ts": time.time_ns() // 1000,
-            "clk": {"src": "system"},
-            "trace": "",
-            "parent": "",
-            "tenant": "default",
-            "app": "magistrate",
-            "actor": {"kind": "recorder", "handle": ""},
-            "ext": facts,
-        }
-        return Submission(self._wid, self._seq, Draft(header), lambda _ack: None, own=True)
-
-    def _keep_reserve(self) -> None:
-        if self._reserve.exists():
-            return
-        descriptor = os.open(self._reserve, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
-        except OSError as error:
-            log.warning("no reserve could be set aside for a full disk: %s", error.strerror)
-            self._reserve.unlink()
-        finally:
-            os.close(descriptor)
-
-
-def _piece(batch: list[Kept]) -> tuple[list[Kept], int]:
-    """Return the first records of ``batch``, some `SEALED_AT_ONCE` bytes, and their weight."""
-    weight = 0
-    for count, kept in enumerate(batch, 1):
-        weight += kept.entry.weight
-        if weight >= SEALED_AT_ONCE:
-            return batch[:count], weight
-    return batch, weight
-
-
-def _follow(writer: Writer, opened: dict[str, None], index: int, header: dict[str, Any], raw: bytes) -> None:
-    writer.remember(index, header, raw)
-    if header["phase"] == "intent":
-        opened[header["eid"]] = None
-    for cause in header.get("cause", ()):
-        opened.pop(cause, None)
-    if header["t"] == "recovery":
-        for call in header["ext"]["calls"]:
-            opened.pop(call, None)  # told before
+    def _let_go(self) -> None:
+        self._wal.close()
+        self._register.close()
+        self._index.close()
 
 
 def _schedule_kept(vault: Vault) -> Promised:

@@ -7,10 +7,52 @@ from types import ModuleType
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.object_segments import ObjectSegments
 from magistrate.adapters.recorder.segments import FileSegments
-from magistrate.adapters.recorder.storage import Files, Place, S3Place, Storage
+from magistrate.adapters.recorder.storage import Files, Place, Places, S3Place, Storage, of_shard
 from magistrate.adapters.recorder.store import PosixObjects, SqliteRegister
 from magistrate.evidence.ports import Register
+from magistrate.evidence.shards import shard_path
 from magistrate.exchange.errors import ConfigurationError
+
+
+class Stores:
+    """Opens both ports for any shard of the log in ``root``. ``days`` as `open_storage` takes them.
+
+    Raises what `open_storage` and `open_register` raise.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        places: Places | None = None,
+        disk: Disk | None = None,
+        days: Mapping[str, int] | None = None,
+    ) -> None:
+        self._root = root
+        self._places = places or Places()
+        self._disk = disk
+        self._days = days
+
+    @property
+    def remote(self) -> bool:
+        """Whether what is published stands elsewhere."""
+        return self._places.objects is not None
+
+    def written(self, number: int) -> Storage:
+        """Return the storage of the shard that is written, which is shard ``number``."""
+        return open_storage(self._root, of_shard(self._places.objects, number), self._disk, self._days)
+
+    def read(self, number: int) -> Storage:
+        """Return the storage of the shard that is written, for reading and for what others vouch."""
+        return open_storage(self._root, of_shard(self._places.objects, number), self._disk)
+
+    def closed(self, number: int) -> Storage:
+        """Return the storage of a shard that is closed."""
+        root = self._root / shard_path(number)
+        return open_storage(root, of_shard(self._places.objects, number), self._disk)
+
+    def register(self, number: int) -> Register:
+        """Return the register of the shard that is written, which is shard ``number``."""
+        return open_register(self._root, of_shard(self._places.register, number))
 
 
 def open_storage(

@@ -73,7 +73,37 @@ class RotateRoot(msgspec.Struct, frozen=True, tag="rotate-root"):
     by: Person = Person()
 
 
-Order = Erase | Prune | PlaceHold | ConfirmHold | ReleaseHold | ListHolds | ReadContent | RotateRoot
+class SignRoot(msgspec.Struct, frozen=True, tag="sign-root"):
+    """Sign the root of what is sealed for COSE receipts. It opens nothing and destroys nothing."""
+
+
+class Why(StrEnum):
+    """What a shard is closed for."""
+
+    ASKED = "asked"
+    RECORDS = "records"
+    AGE = "age"
+
+
+class RotateShard(msgspec.Struct, frozen=True, tag="rotate-shard"):
+    """Close the shard that is written and begin the next one."""
+
+    why: Why = Why.ASKED
+    by: Person = Person()
+
+
+Order = (
+    Erase
+    | Prune
+    | PlaceHold
+    | ConfirmHold
+    | ReleaseHold
+    | ListHolds
+    | ReadContent
+    | RotateRoot
+    | RotateShard
+    | SignRoot
+)
 
 
 class Outcome(StrEnum):

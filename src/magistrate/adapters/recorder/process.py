@@ -14,15 +14,16 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 
 from magistrate.adapters.recorder.alertness import Alertness, Processors
-from magistrate.adapters.recorder.attesting import Attester
 from magistrate.adapters.recorder.connection import LARGEST_GROUP, Connection, user_of
 from magistrate.adapters.recorder.custodian import REFUSALS, Custodian
 from magistrate.adapters.recorder.daily import DailyPrune
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.ledger import Ledger, Settings
-from magistrate.adapters.recorder.orders import Prune
+from magistrate.adapters.recorder.orders import Prune, RotateShard
 from magistrate.adapters.recorder.outage import Outage
+from magistrate.adapters.recorder.rotating import Rotating
 from magistrate.adapters.recorder.storage import StoreUnavailable
+from magistrate.adapters.recorder.vouching import Vouching
 from magistrate.adapters.recorder.wal import WalBroken
 from magistrate.adapters.recorder.writer import Submission
 
@@ -60,6 +61,8 @@ class Recorder:
         self._next_repeat = 0.0
         places = settings.places
         self._outage = Outage(settings.evidence, ledger.disk) if places.objects or places.register else None
+        self._vouching = Vouching(settings, ledger)
+        self._rotating = Rotating(ledger, self._custodian, self._vouching, settings.limits)
         self._wake = threading.Event()
         self._stopping = False
         self._fatal: str | None = None
@@ -83,7 +86,7 @@ class Recorder:
             self._outage.begin()
         sealing = threading.Thread(target=self._seal_loop, name="sealer")
         sealing.start()
-        attester = self._attester()
+        self._vouching.begin()
         ready()
         try:
             self._work(listener)
@@ -105,8 +108,7 @@ class Recorder:
                 self._alertness.close()
         if self._fatal is None:
             self._seal_once()
-        if attester is not None:
-            attester.stop()
+        self._vouching.stop()
         if self._fatal is not None:
             raise WalBroken(self._fatal)
         clean = self._ledger.unsealed_bytes == 0
@@ -126,6 +128,7 @@ class Recorder:
             if time.monotonic() >= next_heartbeat:
                 next_heartbeat = time.monotonic() + self._settings.heartbeat_s
                 group.append(self._ledger.heartbeat())
+            group += self._vouching.drawn()
             if group:
                 self._write(group)
             if time.monotonic() >= next_closings:
@@ -138,23 +141,6 @@ class Recorder:
         """Ask the loop to end; also a signal handler."""
         del number, stack
         self._stopping = True
-
-    def _attester(self) -> Attester | None:
-        if self._settings.plan.empty:
-            return None
-
-        def stamped(digest: bytes) -> None:
-            self._ledger.beacon = digest
-
-        attester = Attester(
-            self._settings.evidence,
-            self._ledger.vkey,
-            self._settings.plan,
-            stamped=stamped,
-            storage=self._ledger.storage,
-        )
-        attester.start()
-        return attester
 
     # --- taking and writing
 
@@ -235,13 +221,18 @@ class Recorder:
             for order in orders:
                 if isinstance(order, Prune):
                     self._pruning.ask(connection)
+                elif isinstance(order, RotateShard):
+                    self._rotating.ask(connection, order)
                 else:
                     connection.answer(self._custodian.obey(order, connection.uid))
                     self._flush(descriptor, connection)
-        if time.monotonic() >= self._next_repeat:
-            self._next_repeat = time.monotonic() + REPEAT_EVERY_S
+        now = time.monotonic()
+        if now >= self._next_repeat:
+            self._next_repeat = now + REPEAT_EVERY_S
             self._repeat()
-        for connection in self._pruning.tick(time.monotonic()):
+        answered = self._pruning.tick(now)
+        answered += self._rotating.tick(now, busy=self._pruning.planning)
+        for connection in answered:
             if self._connections.get(connection.socket.fileno()) is connection:
                 self._flush(connection.socket.fileno(), connection)
 

@@ -7,23 +7,34 @@ from pathlib import Path
 
 import msgspec
 
-from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.holds import Held
 from magistrate.adapters.recorder.retrieval import Records
-from magistrate.adapters.recorder.segments import FileSegments, Segments
+from magistrate.adapters.recorder.segments import Segments
 from magistrate.evidence.retention import ended
 
 EPOCH = dt.date(1970, 1, 1).toordinal()
 SEGMENTS_IN_A_RECORD = 200
 
 
-class Doomed(msgspec.Struct, frozen=True):
-    """A segment to remove: its name below the evidence directory, what it is, and how many bodies stand in it."""
+class Doomed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A segment to remove: its name below its shard's directory, what it is, and how many bodies stand in it.
+
+    ``log`` names the shard, if it is a closed one.
+    """
 
     name: str
     sha256: str
     bytes: int
     bodies: int
+    log: str = ""
+
+
+class Shelved(msgspec.Struct, frozen=True):
+    """A shard whose segments may go: where its index and its bodies are, and its name, if it is a closed one."""
+
+    root: Path
+    segments: Segments
+    log: str = ""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -33,28 +44,24 @@ class Plan(msgspec.Struct, frozen=True):
     held: dict[str, list[str]]
 
 
-def plan(
-    root: Path, days: Mapping[str, int], holds: Sequence[Held], now_us: int, segments: Segments | None = None
-) -> Plan:
-    """Return what may go. Reads every expired segment once, so it takes its time; it changes nothing.
-
-    ``segments``: where the bodies are, if not in ``root`` like the indexes.
+def plan(among: Sequence[Shelved], days: Mapping[str, int], holds: Sequence[Held], now_us: int) -> Plan:
+    """Return what of these shards may go. Reads every expired segment once, so it takes its time; it changes nothing.
 
     Raises:
         OSError, sqlite3.Error, ConfigurationError: a segment or an index cannot be read; then nothing may go.
     """
-    doomed, held = [], {}
-    segments = segments or FileSegments(root, Disk())
-    index = Records(root)
-    try:
-        for name in expired(segments, days, now_us):
-            against = _covering(segments, name, holds, index)
-            if against:
-                held[name] = against
-            else:
-                doomed.append(_doomed(segments, name))
-    finally:
-        index.close()
+    doomed, held = list[Doomed](), dict[str, list[str]]()
+    for shelved in among:
+        index = Records(shelved.root)
+        try:
+            for name in expired(shelved.segments, days, now_us):
+                against = _covering(shelved.segments, name, holds, index)
+                if against:
+                    held[f"{shelved.log} {name}".lstrip()] = against
+                else:
+                    doomed.append(_doomed(shelved, name))
+        finally:
+            index.close()
     return Plan(tuple(doomed), held)
 
 
@@ -86,10 +93,10 @@ def _covering(segments: Segments, name: str, holds: Sequence[Held], index: Recor
     return list(found)
 
 
-def _doomed(segments: Segments, name: str) -> Doomed:
+def _doomed(shelved: Shelved, name: str) -> Doomed:
     digest, size = hashlib.sha256(), 0
-    for piece in segments.pieces(name):
+    for piece in shelved.segments.pieces(name):
         digest.update(piece)
         size += len(piece)
-    bodies = len({(eid, place.part) for eid, place in segments.locate(name)})
-    return Doomed(name, digest.hexdigest(), size, bodies)
+    bodies = len({(eid, place.part) for eid, place in shelved.segments.locate(name)})
+    return Doomed(name, digest.hexdigest(), size, bodies, shelved.log)

@@ -7,12 +7,13 @@ import msgspec
 import orjson
 
 from magistrate.adapters.recorder.attesting import LATEST, tokens
-from magistrate.adapters.recorder.keys import MLDSA_VKEY
+from magistrate.adapters.recorder.keys import MLDSA_VKEY, VKEY
 from magistrate.adapters.recorder.opening import open_storage
 from magistrate.adapters.recorder.retrieval import Records
+from magistrate.adapters.recorder.rotation import shards_before
 from magistrate.adapters.recorder.row import Row, SearchQuery
 from magistrate.adapters.recorder.sealer import CHECKPOINT
-from magistrate.adapters.recorder.storage import Place, Storage
+from magistrate.adapters.recorder.storage import Place, Storage, of_shard
 from magistrate.adapters.recorder.vault import Vault
 from magistrate.evidence.attested import Token
 from magistrate.evidence.checkpoint import parse
@@ -31,20 +32,32 @@ class EvidenceReader:
     """
 
     def __init__(
-        self, root: Path, vault: Path, root_key: Path | None = None, storage: Storage | None = None
+        self,
+        root: Path,
+        vault: Path,
+        root_key: Path | None = None,
+        storage: Storage | None = None,
+        *,
+        number: int = 1,
     ) -> None:
         self.root = root
+        self.number = number
+        """Which shard of the log it is."""
         self.storage = storage or open_storage(root, None)
         self.objects = self.storage.objects
-        self.vkey = (root / "log.vkey").read_text(encoding="ascii").strip()
+        self.vkey = self._published_key(VKEY)
         self.log = Verifier(self.vkey).name
-        mldsa = root / MLDSA_VKEY
-        self.mldsa_vkey = mldsa.read_text(encoding="ascii").strip() if mldsa.exists() else ""
+        self.mldsa_vkey = self._published_key(MLDSA_VKEY)
         """The log's ML-DSA-44 key; empty for a log that an older version wrote."""
         self._vault_path = vault
         self._root_key = root_key
         self._vault: Vault | None = None
         self._index = Records(root)
+
+    def _published_key(self, name: str) -> str:
+        path = self.root / name
+        data = path.read_bytes() if path.exists() else self.objects.get(name)
+        return (data or b"").decode("ascii").strip()
 
     def checkpoint(self) -> bytes:
         """Return the newest published checkpoint; empty before the first."""
@@ -146,7 +159,7 @@ class EvidenceReader:
             if row.type == "erasure.order":
                 order = orjson.loads(self.header(row.index))
                 if kids & set(order["ext"]["kids"]):
-                    return row
+                    return msgspec.structs.replace(row, shard=self.number)
         return None
 
     def close(self) -> None:
@@ -158,7 +171,7 @@ class EvidenceReader:
 
     def _named(self, row: Row) -> Row:
         name = self._opened_vault().subject_of(row.subject) if row.subject else None
-        return msgspec.structs.replace(row, subject=name or row.subject)
+        return msgspec.structs.replace(row, subject=name or row.subject, shard=self.number)
 
     def _opened_vault(self) -> Vault:
         if self._vault is None:
@@ -169,7 +182,9 @@ class EvidenceReader:
 def open_evidence(
     data: Path, vault: Path | None = None, root_key: Path | None = None, place: Place | None = None
 ) -> EvidenceReader:
-    """Return a reader of the evidence under ``data``; ``place`` is where its published files are, if elsewhere.
+    """Return a reader of the shard that is written, under ``data``; see `archive` for those before it.
+
+    ``place`` is where the log's published files are, if elsewhere.
 
     Raises:
         ConfigurationError: there is none.
@@ -179,4 +194,6 @@ def open_evidence(
         raise ConfigurationError(
             "no evidence here yet; `magistrate serve` begins a log, `--data` names another place", str(root)
         )
-    return EvidenceReader(root, vault or data / "vault", root_key, open_storage(root, place))
+    number = len(shards_before(root)) + 1
+    storage = open_storage(root, of_shard(place, number))
+    return EvidenceReader(root, vault or data / "vault", root_key, storage, number=number)

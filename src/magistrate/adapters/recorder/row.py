@@ -23,6 +23,8 @@ class Row(msgspec.Struct, frozen=True):
     policy: str
     call: str
     """The intent's id: what clients quote. Shared by intent and outcome."""
+    shard: int = 1
+    """Which shard of the log it stands in; ``index`` counts within it."""
 
 
 class Located(msgspec.Struct, frozen=True):

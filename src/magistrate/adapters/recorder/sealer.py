@@ -35,6 +35,7 @@ from magistrate.adapters.recorder.writer import Kept
 from magistrate.evidence.checkpoint import Checkpoint, parse
 from magistrate.evidence.note import NoteError, Verifier
 from magistrate.evidence.ports import Objects, Readable, Register
+from magistrate.evidence.receipt import SignedRoot, sign_root
 from magistrate.evidence.segment import folder_of
 from magistrate.evidence.tiles import (
     WIDTH,
@@ -173,13 +174,7 @@ class Sealer:
 
     def headers_at(self, indexes: Iterable[int]) -> Iterator[tuple[int, bytes]]:
         """Yield index and exact bytes of some sealed records; ``indexes`` rise. Each bundle is read once."""
-        for number, wanted in groupby(indexes, lambda index: index // WIDTH):
-            chosen = set(wanted)
-            for index, raw in read_headers(
-                self._objects, number * WIDTH, min((number + 1) * WIDTH, self.size)
-            ):
-                if index in chosen:
-                    yield index, raw
+        return read_headers_at(self._objects, indexes, self.size)
 
     def headers_backwards(self, last: int) -> Iterator[tuple[int, bytes]]:
         """Yield index and exact bytes of the sealed records from ``last`` down to the first."""
@@ -188,9 +183,23 @@ class Sealer:
                 list(read_headers(self._objects, number * WIDTH, min((number + 1) * WIDTH, self.size)))
             )
 
+    def last_type(self) -> str:
+        """Return what kind of record the last sealed one is; empty in an empty log."""
+        if self.size == 0:
+            return ""
+        (last,) = self.headers(self.size - 1)
+        return str(orjson.loads(last[1])["t"])
+
     def countersign_with(self, keys: Keys) -> None:
         """Let ``keys``, which follow those in force, sign beside them."""
         self._following = keys
+
+    def signed_root(self) -> SignedRoot:
+        """Return the root of what is sealed, signed for COSE receipts. Raises `Missing`."""
+        tree = self._signed(self._note)
+        if tree is None:
+            raise Missing("nothing is sealed yet")
+        return sign_root(self._signer, tree)
 
     def published(self, path: str) -> bytes:
         """Return a file that was published. Raises `Missing`."""
@@ -334,6 +343,19 @@ def read_headers(objects: Objects, first: int, size: int) -> Iterator[tuple[int,
         for offset, raw in enumerate(decode_bundle(data)[:width]):
             if number * WIDTH + offset >= first:
                 yield number * WIDTH + offset, raw
+
+
+def read_headers_at(objects: Objects, indexes: Iterable[int], size: int) -> Iterator[tuple[int, bytes]]:
+    """Yield index and exact bytes of some records of a log of ``size``; ``indexes`` rise. Each bundle is read once.
+
+    Raises:
+        Missing: a bundle cannot be read.
+    """
+    for number, wanted in groupby(indexes, lambda index: index // WIDTH):
+        chosen = set(wanted)
+        for index, raw in read_headers(objects, number * WIDTH, min((number + 1) * WIDTH, size)):
+            if index in chosen:
+                yield index, raw
 
 
 def fill_index(index: Index, storage: Storage, size: int) -> None:

@@ -23,6 +23,9 @@ class Emptied(msgspec.Struct, frozen=True):
     bodies: int
     locked: int = 0
 
+    def __add__(self, other: "Emptied") -> "Emptied":
+        return Emptied(self.bodies + other.bodies, self.locked + other.locked)
+
 
 class Segments(Protocol):
     """Bodies by folder (tenant, class, day) and segment (``body/FOLDER/N.seg``). Everything raises OSError."""

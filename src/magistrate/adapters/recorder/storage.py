@@ -5,11 +5,12 @@ vouched for) goes to one `Storage`; the newest signed checkpoint to one `Registe
 ever waited for when a record is acknowledged.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from magistrate.adapters.recorder.segments import Segments
 from magistrate.evidence.ports import Objects
+from magistrate.evidence.shards import shard_path
 from magistrate.exchange.errors import EvidenceUnavailable
 
 WITHIN_S = 10.0
@@ -42,8 +43,8 @@ def checked(path: str) -> str:
 
 
 def written_once(path: str) -> bool:
-    """Return whether a path never gets other bytes: tiles (a partial one has its width in its path), bodies, key steps."""
-    return path.startswith(("tile/", "body/", "keys/"))
+    """Return whether a path never gets other bytes: tiles (a partial one has its width in its path), bodies, steps to keys and shards."""
+    return path.startswith(("tile/", "body/", "keys/", "succession/", "shards/"))
 
 
 class Files(Objects, Protocol):
@@ -107,6 +108,17 @@ class PostgresPlace:
 
 
 Place = S3Place | PostgresPlace
+
+
+def of_shard(place: Place | None, number: int) -> Place | None:
+    """Return where shard ``number`` of the log at ``place`` is: the first there, every later one below ``shards/NUMBER/``.
+
+    What a store has locked cannot be moved, so each shard stays where it was written.
+    """
+    if place is None or number == 1:
+        return place
+    above = f"{place.prefix.removesuffix('/')}/" if place.prefix else ""
+    return replace(place, prefix=f"{above}{shard_path(number)}/")
 
 
 @dataclass(frozen=True, slots=True)

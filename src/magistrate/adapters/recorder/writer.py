@@ -13,6 +13,7 @@ import msgspec
 import orjson
 
 from magistrate.adapters.recorder.frames import Ack
+from magistrate.adapters.recorder.open_calls import OpenCalls
 from magistrate.adapters.recorder.traces import Link, OpenTraces
 from magistrate.adapters.recorder.vault import Vault, quarter
 from magistrate.adapters.recorder.wal import Entry, WriteAheadLog
@@ -31,8 +32,8 @@ REMEMBERED_WRITERS = 4096
 MOST_BODIES = 32
 OWN_TYPES = frozenset(
     {
-        *("shard.open", "shard.close", "recorder.start", "recorder.stop", "heartbeat", "recovery"),
-        *("writer.end", "trace.close"),
+        *("shard.open", "shard.carry", "shard.close", "recorder.start", "recorder.stop"),
+        *("heartbeat", "recovery", "writer.end", "trace.close", "beacon"),
         *("access.read", "key.event", "erasure.order", "erasure", "erasure.deferred"),
         *("hold.place", "hold.release", "retention.change", "retention.prune"),
     }
@@ -90,10 +91,11 @@ class Kept(msgspec.Struct, frozen=True, gc=False):
 class _Group:
     """What a group would change; nothing of it counts before the group is durable."""
 
-    __slots__ = ("begun", "kept", "places", "previous", "sequence")
+    __slots__ = ("begun", "headers", "kept", "places", "previous", "sequence")
 
     def __init__(self) -> None:
         self.kept: list[Kept] = []
+        self.headers: list[dict[str, Any]] = []
         self.places: dict[str, tuple[int, bytes]] = {}
         self.begun: set[str] = set()
         """Traces that begin in this group and have one intent so far."""
@@ -119,19 +121,33 @@ class Writer:
         self._wal = wal
         self._traces = traces
         """What is durable; read here, added to by the ledger."""
-        self._places: Bounded[tuple[int, bytes]] = Bounded(REMEMBERED_IDS)
+        self.places: Bounded[tuple[int, bytes]] = Bounded(REMEMBERED_IDS)
+        """Index and leaf hash by id: whoever hands a record over again is told where it stands."""
         self._previous: Bounded[bytes] = Bounded(REMEMBERED_TRACES)
         self._sequence: Bounded[int] = Bounded(REMEMBERED_WRITERS)
-        self._not_kept: Bounded[None] = Bounded(REMEMBERED_IDS)
+        self.not_kept: Bounded[None] = Bounded(REMEMBERED_IDS)
+        """Ids of drafts that were refused: what names one as its cause is refused, too."""
+        self.calls = OpenCalls()
+        """Of durable records."""
         self.next_index = next_index
         self.refused = 0
 
     def remember(self, index: int, header: dict[str, Any], raw: bytes) -> None:
         """Take note of a record that was written before this process began."""
-        self._places.remember(str(header["eid"]), (index, leaf_hash(raw)))
+        self.places.remember(str(header["eid"]), (index, leaf_hash(raw)))
         if header["trace"]:
             self._previous.remember(str(header["trace"]), hashlib.sha256(raw).digest())
         self._sequence.remember(str(header["wid"]), int(header["wseq"]))
+        self.calls.follow(header)
+
+    def remember_elsewhere(self, index: int, header: dict[str, Any], raw: bytes) -> None:
+        """Take note of a record in the shard before this one: whoever hands it over again is told where it stands."""
+        self.places.remember(str(header["eid"]), (index, leaf_hash(raw)))
+
+    def take_over(self, before: "Writer") -> None:
+        """Go on from the writer of the shard before, in the same process: what stands there stands, what was refused stays refused."""
+        self.places = before.places
+        self.not_kept, self.refused = before.not_kept, before.refused
 
     def knows_writer(self, wid: str) -> bool:
         return wid in self._sequence
@@ -153,7 +169,7 @@ class Writer:
         promised: list[tuple[Submission, tuple[int, bytes]]] = []
         for submission in submissions:
             eid = submission.draft.header.get("eid")
-            place = self._places.get(eid) or group.places.get(eid) if isinstance(eid, str) else None
+            place = self.places.get(eid) or group.places.get(eid) if isinstance(eid, str) else None
             if place is None:
                 try:
                     place = self._take(group, submission)
@@ -179,7 +195,7 @@ class Writer:
         check(draft, own=submission.own)
         header: dict[str, Any] = dict(draft.header)
         eid, trace = header["eid"], header["trace"]
-        lost = next((cause for cause in header.get("cause", ()) if cause in self._not_kept), None)
+        lost = next((cause for cause in header.get("cause", ()) if cause in self.not_kept), None)
         if lost is not None:
             raise ValueError(f"its cause `{lost}` was refused")
         # By the later of two clocks: a gateway whose clock is behind must not shorten what it writes.
@@ -209,6 +225,7 @@ class Writer:
         bodies = tuple((body.part, one.ciphertext) for body, one in zip(draft.bodies, sealed, strict=True))
         place = (self.next_index + len(group.kept), leaf_hash(raw))
         group.kept.append(Kept(Entry(place[0], raw, bodies), place[1], Link.of(header)))
+        group.headers.append(header)
         group.places[eid] = place
         group.sequence[wid] = wseq
         if trace:
@@ -243,9 +260,11 @@ class Writer:
 
     def _commit(self, group: _Group) -> None:
         self.next_index += len(group.kept)
+        for header in group.headers:
+            self.calls.follow(header)
         for eid, place in group.places.items():
-            self._places.remember(eid, place)
-            self._not_kept.pop(eid, None)
+            self.places.remember(eid, place)
+            self.not_kept.pop(eid, None)
         for trace, previous in group.previous.items():
             self._previous.remember(trace, previous)
         for wid, wseq in group.sequence.items():
@@ -265,7 +284,7 @@ class Writer:
         self.refused += 1
         eid = submission.draft.header.get("eid")
         if isinstance(eid, str) and len(eid) <= 64:
-            self._not_kept.remember(eid, None)
+            self.not_kept.remember(eid, None)
         submission.ack(Ack(submission.seq, reason=reason[:500]))
 
 

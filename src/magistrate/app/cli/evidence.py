@@ -3,7 +3,6 @@
 import re
 import sys
 import time
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -12,27 +11,20 @@ import typer
 from rich.console import Console
 from rich.tree import Tree
 
-from magistrate.adapters.recorder.reader import EvidenceReader, Row, SearchQuery
-from magistrate.app.attestation import configured_trust
-from magistrate.app.cli import ANSWER_IS_NO
+from magistrate.adapters.recorder.archive import Archive
+from magistrate.adapters.recorder.reader import Row, SearchQuery
+from magistrate.app.cli.evidence_export import export
 from magistrate.app.cli.evidence_index import index
-from magistrate.app.cli.evidence_keys import rotate_key
+from magistrate.app.cli.evidence_keys import rotate, rotate_key
 from magistrate.app.cli.evidence_monitor import monitor
+from magistrate.app.cli.evidence_opened import RecordId, close_archives, open_archive, reading, rows_of
 from magistrate.app.cli.evidence_orders import ByOption, ReasonOption, erase, holds, prune, rotate_root
 from magistrate.app.cli.evidence_verify import verify, verify_bundle_file
-from magistrate.app.cli.located import ConfigOption, DataOption, JsonOption, configuration
+from magistrate.app.cli.located import ConfigOption, DataOption, JsonOption
 from magistrate.app.cli.moments import moment
-from magistrate.app.custody import open_content, person
-from magistrate.app.places import open_log
-from magistrate.evidence.bundle import Exported, write_bundle
-from magistrate.evidence.checkpoint import parse as parse_checkpoint
 from magistrate.evidence.links import is_end
-from magistrate.evidence.note import Verifier, open_note
-from magistrate.evidence.proof import Proof
 from magistrate.evidence.said import facts
 from magistrate.evidence.seal import SealBroken
-from magistrate.evidence.tiles import prove_inclusion
-from magistrate.evidence.trust import of_witnesses
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Search, show, verify and export the record."
@@ -44,29 +36,12 @@ app.command()(prune)
 app.command("rotate-root")(rotate_root)
 app.add_typer(holds, name="hold")
 
-RecordId = Annotated[str, typer.Argument(help="Record id (x-magistrate-record), or its beginning.")]
-SEALED_WITHIN_S = 2.0
-SHORTEST_PREFIX = 8
 _COLOURS = {"allow": "green", "deny": "red", "escalate": "yellow", "indeterminate": "magenta"}
-
-
-_readers: list[EvidenceReader] = []
 
 
 @app.callback()
 def _evidence(ctx: typer.Context) -> None:
-    ctx.call_on_close(_close)
-
-
-def _open(config: Path | None, data: Path | None) -> EvidenceReader:
-    settings = configuration(config, data)
-    _readers.append(open_log(settings))
-    return _readers[-1]
-
-
-def _close() -> None:
-    while _readers:
-        _readers.pop().close()
+    ctx.call_on_close(close_archives)
 
 
 for _name, _command in (
@@ -74,6 +49,8 @@ for _name, _command in (
     ("verify", verify),
     ("verify-bundle", verify_bundle_file),
     ("rotate-key", rotate_key),
+    ("rotate", rotate),
+    ("export", export),
 ):
     app.command(_name)(_command)
 
@@ -89,10 +66,10 @@ def show(
     json: JsonOption = False,
 ) -> None:
     """Show a call's records: the intent and the outcome. Content is shown only once the reading is on record."""
-    reader = _open(config, data)
-    rows = _rows(reader, record)
+    reader = open_archive(config, data)
+    rows = rows_of(reader, record)
     if content:
-        _reading(config, data, rows, reason=reason, by=by, selector=f"evidence show {record}")
+        reading(config, data, rows, reason=reason, by=by, selector=f"evidence show {record}")
     shown = [_record(reader, row, content=content) for row in rows]
     if json:
         _print_json(shown)
@@ -119,12 +96,12 @@ def trace(
     json: JsonOption = False,
 ) -> None:
     """Show everything of one trace as a tree: from prompt to outcome."""
-    reader = _open(config, data)
+    reader = open_archive(config, data)
     rows = reader.trace(record) if re.fullmatch(r"[0-9a-f]{32}", record) else []
-    rows = rows or reader.trace(_rows(reader, record)[0].trace)
-    headers = {row.eid: orjson.loads(reader.header(row.index)) for row in rows}
+    rows = rows or reader.trace(rows_of(reader, record)[0].trace)
+    headers = {row.eid: orjson.loads(reader.header(row)) for row in rows}
     if content:
-        _reading(config, data, rows, reason=reason, by=by, selector=f"evidence trace {record}")
+        reading(config, data, rows, reason=reason, by=by, selector=f"evidence trace {record}")
         shown = [_record(reader, row, content=True) for row in rows]
     if json:
         _print_json(shown if content else list(headers.values()))
@@ -173,7 +150,7 @@ def search(
     json: JsonOption = False,
 ) -> None:
     """Find records, newest first."""
-    reader = _open(config, data)
+    reader = open_archive(config, data)
     query = SearchQuery(
         trace=trace_id,
         user=user,
@@ -200,78 +177,12 @@ def search(
         _told_call(console, call)
 
 
-@app.command()
-def export(
-    record: RecordId,
-    output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")],
-    content: Annotated[bool, typer.Option(help="Include prompts and answers, opened.")] = True,
-    reason: ReasonOption = "",
-    by: ByOption = "",
-    config: ConfigOption = None,
-    data: DataOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Write a self-contained bundle of a call and its trace."""
-    settings = configuration(config, data)
-    reader = _open(config, data)
-    call = _rows(reader, record)[0]
-    rows = reader.trace(call.trace)
-    if content:
-        _reading(config, data, rows, reason=reason, by=by, selector=f"evidence export {record}")
-    checkpoint, stamps = reader.best_checkpoint(max(row.index for row in rows))
-    size = parse_checkpoint(open_note(checkpoint)[0]).size
-    keys = [key for key in (reader.vkey, reader.mldsa_vkey) if key]
-    policy = configured_trust(settings.evidence, keys) or of_witnesses(
-        [Verifier(key) for key in keys], [], None
-    )
-    exported = []
-    for row in rows:
-        raw = reader.header(row.index)
-        path = prove_inclusion(reader.objects.get, row.index, size)
-        opened = reader.opened(orjson.loads(raw)) if content else {}
-        exported.append(Exported(raw, Proof(row.index, tuple(path), checkpoint), opened))
-    output.write_bytes(write_bundle(call.index, exported, policy.encode(), stamps))
-    if json:
-        _print_json({"file": str(output), "records": len(exported), "tree_size": size, "vkey": reader.vkey})
-        return
-    print(f"{output}: {len(exported)} records, proven in a tree of {size}")
-    print(f"verify it with: magistrate evidence verify-bundle {output} --vkey '{reader.vkey}'")
-
-
-def _reading(
-    config: Path | None, data: Path | None, rows: list[Row], *, reason: str, by: str, selector: str
-) -> None:
-    """Put a reading on record before anything of it is shown."""
-    settings = configuration(config, data)
-    reader = person(settings, by) if by else None
-    open_content(settings, tuple(row.eid for row in rows), reason=reason, selector=selector, by=reader)
-
-
-def _rows(reader: EvidenceReader, record: str) -> list[Row]:
-    """Return the records of one call; one made just now is waited for until its checkpoint is published."""
-    if not re.fullmatch(rf"[0-9a-f-]{{{SHORTEST_PREFIX},36}}", record):
-        raise typer.BadParameter(f"a record id is at least {SHORTEST_PREFIX} of its hex digits and dashes")
-    deadline = time.monotonic() + SEALED_WITHIN_S
-    while True:
-        rows = reader.find(record)
-        if rows:
-            break
-        if time.monotonic() >= deadline:
-            Console(stderr=True).print(f"no record `{record}` in this log", markup=False)
-            raise typer.Exit(ANSWER_IS_NO)
-        time.sleep(0.1)
-    calls = {row.call for row in rows}
-    if len(calls) > 1:
-        raise typer.BadParameter(f"`{record}` is the beginning of {len(calls)} records; write more of it")
-    return rows
-
-
 def _calls(rows: list[Row]) -> list[list[Row]]:
     """Return the records of each call together, intent first, in the order of ``rows``."""
     calls: dict[str, list[Row]] = {}
     for row in rows:
         calls.setdefault(row.call, []).append(row)
-    return [sorted(call, key=lambda row: row.index) for call in calls.values()]
+    return [sorted(call, key=lambda row: (row.shard, row.index)) for call in calls.values()]
 
 
 def _told_call(console: Console, call: list[Row]) -> None:
@@ -293,21 +204,21 @@ def _told_call(console: Console, call: list[Row]) -> None:
     console.print(f"  ({', '.join(shown)})" if shown else "", markup=False)
 
 
-def _record(reader: EvidenceReader, row: Row, *, content: bool) -> dict[str, Any]:
-    header = orjson.loads(reader.header(row.index))
-    item: dict[str, Any] = {"index": row.index, "header": header}
+def _record(reader: Archive, row: Row, *, content: bool) -> dict[str, Any]:
+    header = orjson.loads(reader.header(row))
+    item: dict[str, Any] = {"index": row.index, "shard": row.shard, "header": header}
     if content:
         try:
             item["bodies"] = {
-                part: body.decode("utf-8", "replace") for part, body in reader.bodies(header).items()
+                part: body.decode("utf-8", "replace") for part, body in reader.of(row).bodies(header).items()
             }
         except SealBroken as error:
             item["broken"] = str(error)
-    gone = _gone(reader, header)
+    gone = _gone(reader, row, header)
     return item | ({"gone": gone} if gone else {})
 
 
-def _gone(reader: EvidenceReader, header: dict[str, Any]) -> dict[str, Any] | None:
+def _gone(reader: Archive, row: Row, header: dict[str, Any]) -> dict[str, Any] | None:
     """Return why a record's content is not there any more, or None: it is, or nobody ordered it to go."""
     order = reader.erasure(header)
     if order is not None:
@@ -317,7 +228,7 @@ def _gone(reader: EvidenceReader, header: dict[str, Any]) -> dict[str, Any] | No
     parts = [str(meta["part"]) for meta in header.get("body", [])]
     if not parts or not isinstance(until, int) or until > time.time_ns() // 1000:
         return None
-    if any(reader.ciphertext(header, part) for part in parts):
+    if any(reader.of(row).ciphertext(header, part) for part in parts):
         return None
     says = f"its retention ended on {_when(until)} and its content was pruned"
     return {"how": "pruned", "ts_us": until, "says": says}

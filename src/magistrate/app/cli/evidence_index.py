@@ -2,15 +2,18 @@
 
 import sqlite3
 import sys
+from contextlib import closing
 from typing import Annotated
 
 import msgspec
 import typer
 from rich.console import Console
 
-from magistrate.adapters.recorder.compaction import RECORDS_IN_A_RANGE, Compaction, days_ago_us
+from magistrate.adapters.recorder.compaction import RECORDS_IN_A_RANGE, Compacted, Compaction, days_ago_us
+from magistrate.adapters.recorder.shelf import mend_indexes
 from magistrate.app.cli.located import ConfigOption, DataOption, JsonOption, configuration
-from magistrate.app.places import open_log
+from magistrate.app.places import open_log, open_shelf
+from magistrate.evidence.tiles import Missing
 from magistrate.exchange.errors import ConfigurationError
 
 
@@ -33,21 +36,26 @@ def index(
     Searches look in both. Neither is trusted: what they find is read, and proved, from the log.
     """
     settings = configuration(config, data)
-    reader = open_log(settings)
     progress = Console(stderr=True)
+
+    def told(text: str) -> None:
+        if not json:
+            progress.print(text, style="dim")
+
+    runs = []
     try:
-        done = Compaction(settings.evidence_dir, reader.size, storage=reader.storage).run(
-            days_ago_us(older_than),
-            records=range_size,
-            rebuild=rebuild,
-            told=lambda text: None if json else progress.print(text, style="dim"),
-        )
-    except (OSError, sqlite3.Error) as error:
+        with closing(open_shelf(settings)) as shelf:
+            mend_indexes(shelf)
+        with closing(open_log(settings)) as archive:
+            for reader in archive.shards.values():
+                compaction = Compaction(reader.root, reader.size, storage=reader.storage)
+                run = compaction.run(days_ago_us(older_than), records=range_size, rebuild=rebuild, told=told)
+                runs.append(run)
+    except (OSError, sqlite3.Error, Missing) as error:
         raise ConfigurationError(
             f"the index could not be written: {error}", str(settings.evidence_dir)
         ) from None
-    finally:
-        reader.close()
+    done = Compacted(*(sum(values) for values in zip(*map(msgspec.structs.astuple, runs), strict=True)))
     if json:
         sys.stdout.buffer.write(msgspec.json.encode(done) + b"\n")
         return

@@ -55,12 +55,12 @@ def erase(
 ) -> None:
     """Destroy a person's keys and content; every proof still verifies. Exit 1 if there is none, or a hold forbids it."""
     settings = configuration(config, data)
-    _give(settings, Erase(subject, tenant, reason, _person(settings, by)), json=json)
+    give(settings, Erase(subject, tenant, reason, _person(settings, by)), json=json)
 
 
 def prune(config: ConfigOption = None, data: DataOption = None, json: JsonOption = False) -> None:
     """Delete the segments whose retention has ended, as the recorder does once a day. Exit 1 if holds keep some."""
-    _give(configuration(config, data), Prune(), json=json)
+    give(configuration(config, data), Prune(), json=json)
 
 
 def rotate_root(
@@ -68,7 +68,7 @@ def rotate_root(
 ) -> None:
     """Lock the vault with a new root key, so that older copies of it no longer open."""
     settings = configuration(config, data)
-    _give(settings, RotateRoot(_person(settings, by)), json=json)
+    give(settings, RotateRoot(_person(settings, by)), json=json)
 
 
 @holds.command("place")
@@ -85,7 +85,7 @@ def place(
 ) -> None:
     """Ask for a hold. It protects at once, and lapses after seven days unless a second person confirms it."""
     settings = configuration(config, data)
-    _give(settings, PlaceHold(_selector(selector), reason, person(settings, by)), json=json)
+    give(settings, PlaceHold(_selector(selector), reason, person(settings, by)), json=json)
 
 
 @holds.command("confirm")
@@ -98,7 +98,7 @@ def confirm(
 ) -> None:
     """Confirm, as the second person, what was asked for: the hold, or its release."""
     settings = configuration(config, data)
-    _give(settings, ConfirmHold(hold, person(settings, by)), json=json)
+    give(settings, ConfirmHold(hold, person(settings, by)), json=json)
 
 
 @holds.command("release")
@@ -112,7 +112,7 @@ def release(
 ) -> None:
     """Ask for a hold's release; it stays in force until a second person confirms that."""
     settings = configuration(config, data)
-    _give(settings, ReleaseHold(hold, reason, person(settings, by)), json=json)
+    give(settings, ReleaseHold(hold, reason, person(settings, by)), json=json)
 
 
 @holds.command("list")
@@ -132,7 +132,7 @@ def show_holds(config: ConfigOption = None, data: DataOption = None, json: JsonO
     Console(highlight=False).print(table if answer.facts["holds"] else "no holds")
 
 
-def _give(config: Config, order: Order, *, json: bool) -> None:
+def give(config: Config, order: Order, *, json: bool) -> None:
     _tell(obeyed(config, order), json=json)
 
 

@@ -201,6 +201,9 @@ func record(index int64, raw []byte, origin string, c *custody, bodies map[strin
 		}
 	}
 	c.ids[text("eid")] = true
+	for id := range carried(header) {
+		c.ids[id] = true
+	}
 	if text("trace") != "" {
 		sum := sha256.Sum256(raw)
 		c.last[text("trace")] = hex.EncodeToString(sum[:])

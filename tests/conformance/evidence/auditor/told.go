@@ -51,6 +51,9 @@ func (t *telling) add(header map[string]any) {
 	if text(header, "phase") == "intent" {
 		t.open[text(header, "eid")] = true
 	}
+	for id := range carried(header) {
+		t.open[id] = true
+	}
 	causes, _ := header["cause"].([]any)
 	for _, cause := range causes {
 		if id, _ := cause.(string); text(header, "phase") == "outcome" {
@@ -90,6 +93,17 @@ func (t *telling) add(header map[string]any) {
 		}
 		t.own = ts
 	}
+}
+
+// carried returns the open calls that the first records of a shard take over from the shard before it.
+func carried(header map[string]any) map[string]any {
+	kind, _ := header["t"].(string)
+	facts, _ := header["ext"].(map[string]any)
+	if kind != "shard.open" && kind != "shard.carry" {
+		return nil
+	}
+	calls, _ := facts["calls"].(map[string]any)
+	return calls
 }
 
 // finish returns what is gone without an order.

@@ -1,0 +1,263 @@
+"""The beginning of a shard in one process: what the disk holds is read, what is durable taken up again, and that put on record.
+
+1 finish what the sealer staged   2 read the write-ahead log   3 remember newest records: their ids, traces, open calls
+4 open a write-ahead file   5 say how this beginning came about: a new shard, a start after a stop, a recovery
+"""
+
+import gc
+import logging
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import orjson
+
+from magistrate.adapters.recorder.disk import Disk
+from magistrate.adapters.recorder.frames import Ack
+from magistrate.adapters.recorder.keys import Keys
+from magistrate.adapters.recorder.own import OwnRecords
+from magistrate.adapters.recorder.rotation import (
+    ShardClosed,
+    keys_to_follow,
+    open_calls,
+    shards_before,
+    tail,
+)
+from magistrate.adapters.recorder.sealer import Sealer
+from magistrate.adapters.recorder.shelf import Shelf
+from magistrate.adapters.recorder.storage import Altered, StoreUnavailable
+from magistrate.adapters.recorder.traces import Link, OpenTraces
+from magistrate.adapters.recorder.vault import Vault
+from magistrate.adapters.recorder.wal import WalBroken, WriteAheadLog
+from magistrate.adapters.recorder.writer import Kept, Submission, Writer
+from magistrate.evidence.merkle import leaf_hash
+from magistrate.evidence.retention import Schedule
+from magistrate.evidence.said import SHARD_CARRY, SHARD_OPEN
+from magistrate.evidence.shards import opening_facts
+from magistrate.evidence.succession import SHARD_CLOSE
+from magistrate.exchange.errors import ConfigurationError
+
+RECENT = 32_768
+"""So many records are read again at the start, for their ids, traces and open calls. More than gateways may have waiting."""
+
+RESERVE_BYTES = 16 * 1024 * 1024
+"""Kept free for the start after a full disk: sealing what was recovered, and the record that says so."""
+
+SEALED_AT_ONCE = 64 * 1024 * 1024
+"""Bytes under one checkpoint: after a crash much may wait, and the sealer must not keep the interpreter for long."""
+
+MOST_NAMED = 500
+"""Open calls in one record of recovery; there are as many records as it takes."""
+
+CLEAN_STOP = "stopped-cleanly"
+
+log = logging.getLogger("magistrate.recorder")
+
+
+class Owned(msgspec.Struct, frozen=True):
+    """What of one recorder outlives its shards."""
+
+    root: Path
+    keys_dir: Path
+    disk: Disk
+    vault: Vault
+    shelf: Shelf
+    records: OwnRecords
+    schedule: Schedule
+    trace_idle_s: float
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """A shard that can be written to; ``unsealed`` is durable and waits for the sealer."""
+
+    writer: Writer
+    traces: OpenTraces
+    unsealed: list[Kept]
+
+
+class Recovery:
+    """One beginning. ``before`` is the writer of the shard that this process has just closed."""
+
+    def __init__(
+        self,
+        owned: Owned,
+        keys: Keys,
+        sealer: Sealer,
+        wal: WriteAheadLog,
+        *,
+        before: Writer | None = None,
+        changes: list[dict[str, Any]] | None = None,
+    ) -> None:
+        self._owned = owned
+        self._origin = keys.signer.name
+        self._sealer = sealer
+        self._wal = wal
+        self._before = before
+        self._changes = changes or []
+        """What of the retention schedule is another than before."""
+        self._reserve = owned.root / "reserve"
+
+    def run(self) -> Begun:
+        """Begin.
+
+        Raises:
+            ShardClosed: the log has its last record, and all of it is sealed.
+            ConfigurationError: there is no room to recover.
+            StoreUnavailable: what is published cannot be read.
+            WalBroken: the disk does not hold what was signed or acknowledged.
+        """
+        disk, root = self._owned.disk, self._owned.root
+        clean = (root / CLEAN_STOP).exists()
+        disk.remove(root / CLEAN_STOP)
+        disk.sync_directory(root)
+        try:
+            return self._begun(clean=clean)
+        except StoreUnavailable:
+            raise  # room on the disk would not bring it back
+        except Altered as altered:
+            raise WalBroken(str(altered)) from altered
+        except (OSError, sqlite3.Error) as error:
+            if not self._reserve.exists():
+                raise ConfigurationError(
+                    f"the disk refuses to recover the log ({error})", str(root)
+                ) from error
+            log.warning("no room to recover: the reserve is given up")
+            disk.remove(self._reserve)
+        try:
+            return self._begun(clean=clean)
+        except (OSError, sqlite3.Error) as error:
+            raise ConfigurationError(
+                f"no room to recover the log ({error}); free some and start again", str(root)
+            ) from error
+
+    def _begun(self, *, clean: bool) -> Begun:
+        owned = self._owned
+        self._sealer.recover()
+        first = self._sealer.size
+        gc.disable()  # many small objects and no garbage: each collection would walk them all in vain
+        try:
+            entries, torn = self._wal.replay(first)
+            pending = [
+                Kept(entry, leaf_hash(entry.header), Link.of(orjson.loads(entry.header))) for entry in entries
+            ]
+        finally:
+            gc.enable()
+        self._end_if_closed(pending)
+        traces = OpenTraces(owned.trace_idle_s)
+        writer = Writer(self._origin, owned.vault, self._wal, first + len(entries), owned.schedule, traces)
+        if self._before is not None:
+            writer.take_over(self._before)
+        dangling = self._remember(writer, traces, pending)
+        # Not sealed here: what was read back is durable, like everything that waits for the sealer.
+        self._wal.open(writer.next_index)
+        notes = self._notes(writer, dangling, len(entries), torn, clean=clean)
+        answers: list[Ack] = []
+        for note in notes:
+            note.ack = answers.append
+        traces.begin()
+        written = writer.write(notes)
+        if len(written) < len(notes):
+            raise OSError(0, next(answer.reason for answer in answers if answer.reason))
+        self._keep_reserve()
+        return Begun(writer, traces, pending + written)
+
+    def _end_if_closed(self, pending: list[Kept]) -> None:
+        """Raise `ShardClosed` if the newest record closes the shard, once it is sealed under the keys that follow, too."""
+        if pending and pending[-1].link.kind == SHARD_CLOSE:
+            for piece in pieces(pending[:-1]):
+                self._sealer.seal(piece)
+            owned = self._owned
+            self._sealer.countersign_with(
+                keys_to_follow(owned.root, owned.keys_dir, self._origin, create=False)
+            )
+            self._sealer.seal(pending[-1:])
+            raise ShardClosed
+        if not pending and self._sealer.last_type() == SHARD_CLOSE:
+            raise ShardClosed
+
+    def _remember(self, writer: Writer, traces: OpenTraces, pending: list[Kept]) -> list[str]:
+        """Tell the writer of recent records; return the calls among them that were opened and never closed."""
+        size = self._sealer.size
+        before = shards_before(self._owned.root)
+        if before and size < RECENT and self._before is None:
+            objects = self._owned.shelf.storage(before[-1].number).objects
+            for index, raw in tail(objects, RECENT - size):
+                writer.remember_elsewhere(index, orjson.loads(raw), raw)
+        for index, raw in self._sealer.headers(max(0, size - RECENT)):
+            header = orjson.loads(raw)
+            traces.add(Link.of(header))
+            writer.remember(index, header, raw)
+        for kept in pending:
+            traces.add(kept.link)
+            writer.remember(kept.entry.index, kept.header(), kept.entry.header)
+        return writer.calls.all()
+
+    def _notes(
+        self, writer: Writer, dangling: list[str], recovered: int, torn: int, *, clean: bool
+    ) -> list[Submission]:
+        make, announced = self._owned.records.make, self._owned.records.announced
+        notes, begins, before = [], writer.next_index == 0, shards_before(self._owned.root)
+        if begins:
+            notes += self._opening(dangling)
+        elif clean:
+            notes.append(make("recorder.start", dict(announced)))
+        crashed = not clean and self._before is None
+        if crashed and (not begins or before):
+            facts = {"records": recovered, "torn_bytes": torn, "open_calls": len(dangling), **announced}
+            log.warning(
+                "recovered %d records that were not sealed yet, cut %d bytes of a torn write, %d calls were open",
+                recovered,
+                torn,
+                len(dangling),
+            )
+            notes += [
+                make("recovery", {**facts, "calls": dangling[at : at + MOST_NAMED]})
+                for at in range(0, max(1, len(dangling)), MOST_NAMED)
+            ]
+        for change in self._changes:
+            if change["refused"]:
+                log.error("retention is never weakened: %s stays as it was", change["class"])
+        if self._changes:
+            notes.append(make("retention.change", {"changes": self._changes}))
+        return notes
+
+    def _opening(self, opened: list[str]) -> list[Submission]:
+        """Return the first records of a log; ``opened`` takes the calls that are open from the shard before."""
+        make, announced = self._owned.records.make, self._owned.records.announced
+        before = shards_before(self._owned.root)
+        if not before:
+            return [make(SHARD_OPEN, {"origin": self._origin, **announced})]
+        if self._before is not None:
+            calls = self._before.calls.recent()
+        else:
+            calls = open_calls(self._owned.shelf.storage(before[-1].number).objects)
+        opened += calls
+        first, *others = opening_facts(before[-1], calls)
+        first |= {"origin": self._origin, **announced}
+        return [make(SHARD_OPEN, first), *(make(SHARD_CARRY, other) for other in others)]
+
+    def _keep_reserve(self) -> None:
+        if self._reserve.exists():
+            return
+        descriptor = os.open(self._reserve, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
+        except OSError as error:
+            log.warning("no reserve could be set aside for a full disk: %s", error.strerror)
+            self._reserve.unlink()
+        finally:
+            os.close(descriptor)
+
+
+def pieces(batch: list[Kept]) -> list[list[Kept]]:
+    """Return ``batch`` in pieces of some `SEALED_AT_ONCE` bytes."""
+    found, weight = list[list[Kept]](), SEALED_AT_ONCE
+    for kept in batch:
+        if weight >= SEALED_AT_ONCE:
+            found.append([])
+            weight = 0
+        found[-1].append(kept)
+        weight += kept.entry.weight
+    return found
