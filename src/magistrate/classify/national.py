@@ -139,7 +139,7 @@ ASIA_PACIFIC: tuple[Rule, ...] = (
 
 THINGS: tuple[Rule, ...] = (
     _free("vin", "pii.vin", r"[0-9X][A-HJ-NPR-Z0-9]{4}[0-9]{4}", r"(?=[0-9]*[A-Z])[A-HJ-NPR-Z0-9]{8}[0-9X][A-HJ-NPR-Z0-9]{4}[0-9]{4}", check.vin, ("1DPNVC2S6DV501268", "1ZF5U8TE4KS526261", "1RJA4F3N6HP770885"), apart=True),
-    _told("plate", "pii.plate", r"licen[cs]e plate(?: number| no)?|number plate|plate (?:number|no)|vehicle registration(?: number| no)?|\bvrn", r"(?-i:[A-Z0-9]{1,4}(?:[ -]?[A-Z0-9]{1,4}){1,2})", check.numbered, ("7ABC123", "M-XY 1234", "AB12 CDE"), "license plate"),
+    _told("plate", "pii.plate", r"licen[cs]e plate(?: number| no)?|number plate|plate (?:number|no)|vehicle registration(?: number| no)?|\bvrn", r"(?<![a-zA-Z])(?-i:[A-Z0-9]{1,4}(?:[ -]?[A-Z0-9]{1,4}){1,2})", check.numbered, ("7ABC123", "M-XY 1234", "AB12 CDE"), "license plate"),
     _told("imei", "pii.device", r"\bimei(?: number| no)?", r"[0-9]{15}|[0-9]{2}-[0-9]{6}-[0-9]{6}-[0-9]", check.luhn_varied, ("354726218094227", "354002609817117", "359573765887453"), "IMEI"),
     _free("mac", "pii.device", r"[0-9A-F]{2}[:-][0-9A-F]{2}[:-][0-9A-F]{2}[:-]", r"(?i:[0-9A-F]{2}([:-])(?:[0-9A-F]{2}\1){4}[0-9A-F]{2})(?![:-])", valid.mac, ("00:1B:44:11:3A:B7", "3c-22-fb-9a-10-4e", "A4:83:E7:5B:0C:91"), priority=6),
     _free("ipv6", "pii.ip", r"[0-9A-F]{1,4}:[0-9A-F]{0,4}:[0-9A-F]{0,4}:", r"(?<![:.])(?i:[0-9A-F]{1,4}(?::[0-9A-F]{0,4}){3,7})(?![:.])", valid.public_ipv6,
