@@ -43,7 +43,7 @@ _TIME = re.compile(r"[T ]\d\d:\d\d:\d\d")
 _STOP = re.compile(r"[.!?;]\s|\n\s*\n")
 _AGE = re.compile(
     r"(?i)(?<![\w.,$€£-])(?:(?P<v>9\d|1[01]\d)(?=[ -]?(?:years?[ -]olds?\b|y/?o\b|yrs?[ -]old\b|jahre alt\b|-?jährig|ans\b|años\b|anni\b|anos de idade\b))"
-    r"|(?<!\w)(?<=aged )(?P<w>9\d|1[01]\d)(?![\w.%,-])|(?<=age )(?P<x>9\d|1[01]\d)(?![\w.%,-])|(?<=age: )(?P<y>9\d|1[01]\d)(?![\w.%,-]))"
+    r"|(?<!\w)(?<=aged )(?P<w>9\d|1[01]\d)(?![\w%-]|[.,]\d)|(?<=age )(?P<x>9\d|1[01]\d)(?![\w%-]|[.,]\d)|(?<=age: )(?P<y>9\d|1[01]\d)(?![\w%-]|[.,]\d))"
 )
 
 PATTERNS = tuple(each.pattern for each in (_DATE, _BIRTH, _EVENT, _TIME, _STOP, _AGE))

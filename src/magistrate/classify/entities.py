@@ -1,6 +1,6 @@
 """Entities: names of people, places, addresses and organisations, dates about a person, ages above 89, health near them.
 
-Names are found by a chain over words (`words`, `chain`), dates by their form and what announces them (`dates`), health by
+Names are found by a chain over words (`words`, `chain`) and in four scripts of Asia by rules (`eastern`), dates by their form and what announces them (`dates`), health by
 words of medicine that stand near what identifies a person (`health`). A score is how often a finding of that kind and
 strength was right on sources that training left out.
 """
@@ -14,7 +14,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from magistrate.classify import dates, health
+from magistrate.classify import dates, eastern, health
 from magistrate.classify.artefact import Artefact, BrokenArtefact
 from magistrate.classify.chain import KINDS, TAGS, Floats, marginals, stretches
 from magistrate.classify.words import REGION, Lists, Word, entry, slots, words
@@ -86,6 +86,7 @@ class Entities:
         del reader
         lowest = min(self._limits.values()) if self._threshold_milli is None else LOWEST
         found = [self._finding(*span, text) for span in self.spans(text, lowest) if self._counts(span)]
+        found += [self._made(NAME, start, end, _BY_FORM) for start, end in eastern.names(text)]
         people = [(one.start, one.end) for one in found if one.label in {NAME, ADDRESS}]
         people += [match.span() for match in health.IDENTIFIED.finditer(text)]
         near = _Near(people)
@@ -150,7 +151,7 @@ class Entities:
 
 def _version(artefact: Artefact) -> str:
     """Return what changes with the weights and with every pattern."""
-    parts = (artefact.version, str(NEAR), *dates.PATTERNS, *health.PATTERNS)
+    parts = (artefact.version, str(NEAR), *dates.PATTERNS, *health.PATTERNS, *eastern.PATTERNS)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

@@ -77,6 +77,7 @@ def test_a_text_that_speaks_of_nobody_gives_nothing(text: str) -> None:
         ("née le 4 juillet 1988", "pii.birth_date", "4 juillet 1988"),
         ("Margaret Okafor came by on 2023-11-02.", "pii.date", "2023-11-02"),
         ("He is a 93-year-old man.", "pii.age", "93"),
+        ("She died aged 101, at home.", "pii.age", "101"),
     ],
 )
 def test_a_date_counts_when_it_is_somebodys(text: str, label: str, value: str) -> None:
@@ -99,6 +100,68 @@ def test_health_counts_near_what_identifies_a_person() -> None:
     assert found("One takes metformin for diabetes.") == []
     far = "Margaret Okafor called. " + "The weather is fine today. " * 40 + "Many people have diabetes."
     assert "phi.context" not in [label for label, _ in found(far)]
+
+
+@pytest.mark.requirement("P3")
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("Margaret Okafor has a sleep disorder.", "sleep disorder"),
+        ("Margaret Okafor was told it is Marfan syndrome.", "Marfan syndrome"),
+        ("Patient: Margaret Okafor\nDx: bronchiectasis\nRx: salbutamol", "bronchiectasis"),
+        ("Margaret Okafor takes dasatinib.", "dasatinib"),
+    ],
+)
+def test_illnesses_and_medicines_are_told_by_how_their_names_are_made(text: str, value: str) -> None:
+    """By what a head word stands with, by Greek endings, by the stems of non-proprietary names: no list holds them all."""
+    assert ("phi.context", value) in found(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Margaret Okafor reads a magazine in Oklahoma and has a diploma.",
+        "Margaret Okafor found no disease and no disorder.",
+        "Margaret Okafor closes the files of the academia project in April.",
+    ],
+)
+def test_words_that_only_end_so_are_no_health(text: str) -> None:
+    """Nor is a head word alone: whose disorder is not said."""
+    assert "phi.context" not in [label for label, _ in found(text)]
+
+
+@pytest.mark.requirement("P3")
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("姓名：王小明", "王小明"),
+        ("请联系欧阳静女士。", "欧阳静"),
+        ("患者陳美玲，昨日入院", "陳美玲"),
+        ("氏名：佐藤 健一", "佐藤 健一"),
+        ("昨日、長谷川さんに会いました。", "長谷川"),
+        ("저는 김민수입니다.", "김민수"),
+        ("박지영 씨가 전화했습니다.", "박지영"),
+        ("คุณสมชาย ใจดี โทรมา", "สมชาย ใจดี"),
+    ],
+)
+def test_names_in_four_scripts_of_asia_are_found_where_a_word_announces_them(text: str, name: str) -> None:
+    """A title, a form's field or how one speaks of oneself."""
+    assert any(label == "pii.name" and name in span for label, span in found(text)), found(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "今天天气很好，我们去公园。",
+        "東京は日本の首都です。",
+        "서울은 한국의 수도입니다.",
+        "วันนี้อากาศดีมาก",
+        "高度和温度是重要的参数。",
+    ],
+)
+def test_ordinary_sentences_in_those_scripts_name_nobody(text: str) -> None:
+    """Most family names are words too."""
+    assert "pii.name" not in [label for label, _ in found(text)]
 
 
 def test_what_developers_define_is_not_read() -> None:
@@ -169,6 +232,11 @@ def test_chances_are_those_of_every_path_weighed() -> None:
         "Anna Schmidt 1/1/1990 diabetes, " * 1_000,
         "\n" * 32_000,
         "x@" + "a." * 16_000,
+        "sleep disorder " * 2_000,
+        "김" * 32_000,
+        "佐藤" * 16_000,
+        "คุณ" * 10_000,
+        "ก" * 32_000,
     ],
 )
 def test_the_longest_stretch_of_a_text_takes_a_moment_whatever_it_holds(text: str) -> None:
