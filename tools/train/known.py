@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from chronicle import AREAS, CLUB_ENDS, FIRM_WORDS, PAPERS, PARTY_ENDS
 from magistrate.classify.words import (
     COMMON,
     FIRM,
@@ -69,8 +70,12 @@ def known_words(texts: Iterable[str]) -> Lists:
         mark([word], COMMON)
     for word in STREETS:
         mark([word], STREET)
-    for name in ORG_ENDS:
+    for name in (*ORG_ENDS, *CLUB_ENDS, *FIRM_WORDS, *PARTY_ENDS, *PAPERS):
         each(name, FIRM)
+    areas = (([word.text for word in words(name)]) for name in AREAS)
+    for parts in areas:
+        if len(parts) <= LONGEST:
+            mark(parts, TOWN)
     hashes = np.array(sorted(flags), dtype=np.uint32)
     return Lists(hashes, np.array([flags[int(one)] for one in hashes], dtype=np.int16))
 

@@ -11,9 +11,12 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import chronicle
 from scenes import GROUPS, NOTHING, ORG_ENDS, ORG_WORDS, STREETS
 
 LISTS = Path(__file__).parent / "lists.json.gz"
+VOICES = (*GROUPS, (("en", chronicle.TEMPLATES),), (("en", chronicle.TEMPLATES),))
+"""All groups of templates; encyclopaedias and news stand there twice, since they hold most kinds of organisations."""
 MADE = 0.12
 """Share of names that are made up."""
 
@@ -56,6 +59,7 @@ class Names:
         self._surnames: dict[str, list[str]] = {**lists["surnames"], "pl_PL": POLISH}
         self._census: list[str] = lists["census"]
         self._towns: dict[str, list[str]] = lists["towns"]
+        self._brands: list[str] = lists["brands"]
         self._regions: list[str] = [one for one in lists["regions"] if len(one) > 3]
 
     def given(self, country: str) -> str:
@@ -201,6 +205,90 @@ class Names:
             return f"{source.choice(('University', 'Bank', 'Hospital', 'Ministry', 'Institute', 'Museum', 'Department'))} of {name}"
         return f"{name} {source.choice(ORG_ENDS)}"
 
+    def body(self, kind: str, country: str) -> str:
+        """Return an organisation of a kind that `chronicle` names."""
+        source, town = self._source, self.town(country)
+        pick, own = source.choice, self._made if source.random() < 0.3 else lambda: self.surname(country)
+        if kind == "CLUB":
+            return pick(
+                (f"{town} {pick(chronicle.CLUB_ENDS)}",) * 5
+                + (town, f"FC {town}", pick(chronicle.CLUB_ENDS), f"AC {town}")
+            )
+        if kind == "UNI":
+            ends = (
+                "University",
+                "College",
+                "State University",
+                "High School",
+                "School of Law",
+                "Institute of Technology",
+                "Academy",
+            )
+            return pick(
+                (f"University of {self.place(country)}", f"{town} {pick(ends)}", f"{own()} {pick(ends)}")
+            )
+        if kind == "PARTY":
+            return f"{pick(chronicle.PARTIES)} {pick(chronicle.PARTY_ENDS)}"
+        if kind == "BODY":
+            return pick((pick(chronicle.BODIES),) * 4 + (f"{town} {pick(chronicle.BODIES)}",))
+        if kind == "PAPER":
+            return (
+                f"{town} {pick(chronicle.PAPERS)}"
+                if source.random() < 0.7
+                else f"{pick(('Daily', 'Sunday', 'Evening'))} {pick(chronicle.PAPERS)}"
+            )
+        if kind == "BAND":
+            one, two = pick(chronicle.BAND_WORDS), pick(chronicle.BAND_WORDS)
+            return pick(
+                (f"The {one} {two}", f"The {one}", f"{one} {two}", f"{own()} and the {one}", self._made())
+            )
+        if kind == "ACR":
+            return "".join(pick("ABCDEFGHIKLMNOPRSTUVW") for _ in range(source.randint(2, 5)))
+        brand = pick(self._brands) if source.random() < 0.45 else own()
+        return brand if source.random() < 0.5 else f"{brand} {pick(chronicle.FIRM_WORDS)}"
+
+    def area(self, country: str) -> str:
+        """Return a place that is no town."""
+        source = self._source
+        if source.random() < 0.75:
+            return source.choice(chronicle.AREAS)
+        ends = (
+            "County",
+            "Province",
+            "District",
+            "Region",
+            "Island",
+            "Islands",
+            "Valley",
+            "Bay",
+            "Peninsula",
+            "Mountains",
+            "River",
+            "State",
+            "Lake",
+        )
+        return f"{self.town(country) if source.random() < 0.6 else self._made()} {source.choice(ends)}"
+
+    def unlabelled(self, kind: str) -> str:
+        """Return what has capitals and is none of what is learnt: a title of a work, a people, an event."""
+        source = self._source
+        if kind == "FOLK":
+            return source.choice(chronicle.FOLK)
+        if kind == "PRIZE":
+            return source.choice(chronicle.PRIZES)
+        one, two = source.choice(chronicle.WORK_WORDS), source.choice(chronicle.WORK_WORDS)
+        form = source.choice(
+            (
+                f"The {one} {two}",
+                f"{one} of the {two}",
+                f"The {one}",
+                f"{one} and {two}",
+                f"A {one} {two}",
+                one,
+            )
+        )
+        return f'"{form}"' if source.random() < 0.3 else form
+
     def value(self, kind: str) -> str:
         """Return a number, date or other value that is no name."""
         source = self._source
@@ -213,18 +301,18 @@ def drawn(count: int, seed: int, group: int | None = None) -> list[Labelled]:
     source = random.Random(seed)
     names = Names(source)
     chosen = (
-        range(len(GROUPS))
+        range(len(VOICES))
         if group is None
         else [group]
         if group >= 0
-        else [n for n in range(len(GROUPS)) if n != ~group]
+        else [n for n in range(len(VOICES)) if n != ~group]
     )
     found: list[Labelled] = []
     while len(found) < count:
         if source.random() < 0.16:
             found.append(_cased(_filled(source.choice(NOTHING), "en", names, source), source))
             continue
-        language, templates = source.choice(GROUPS[source.choice(list(chosen))])
+        language, templates = source.choice(VOICES[source.choice(list(chosen))])
         found.append(_cased(_filled(source.choice(templates), language, names, source), source))
     return found
 
@@ -237,6 +325,8 @@ def _filled(template: str, language: str, names: Names, source: random.Random) -
         kind = slot[1]
         if kind in VALUES:
             text += names.value(kind)
+        elif kind in chronicle.UNLABELLED:
+            text += names.unlabelled(kind)
         else:
             value, label = _named(kind, country, names)
             spans.append((len(text), len(text) + len(value), label))
@@ -260,7 +350,9 @@ def _named(kind: str, country: str, names: Names) -> tuple[str, str]:
         return names.town(country), "place"
     if kind == "ADR":
         return names.address(country), "address"
-    return names.organisation(country), "org"
+    if kind == "AREA":
+        return names.area(country), "place"
+    return names.body(kind, country) if kind in chronicle.SLOTS else names.organisation(country), "org"
 
 
 def _cased(one: Labelled, source: random.Random) -> Labelled:
