@@ -44,6 +44,11 @@ TOOLS = {
         "a verifier written by others accepts our log and rejects forgeries",
         "Debian packages golang-go and golang-golang-x-mod-dev",
     ),
+    "post-quantum": NeededTool(
+        "",
+        "a stranger's program reads the ML-DSA-44 line of a checkpoint file and checks it",
+        "Debian package nodejs, and `tools/install-clients` (npm package @noble/post-quantum)",
+    ),
     "node": NeededTool(
         "node", "the verifier inside an export bundle decides like ours", "Debian package nodejs"
     ),
@@ -93,7 +98,18 @@ def _ceph() -> str | None:
     return "installed" if all(shutil.which(name) for name in needed) else None
 
 
-FOUND_BY = {"local-model": _local_model, "postgres": _postgres, "ceph": _ceph}
+def _post_quantum() -> str | None:
+    """Return the library's directory, if there is a Node to load it."""
+    place = LOCAL_BIN.parent / "node_modules" / "@noble" / "post-quantum"
+    return str(place) if place.is_dir() and shutil.which("node") else None
+
+
+FOUND_BY = {
+    "local-model": _local_model,
+    "postgres": _postgres,
+    "ceph": _ceph,
+    "post-quantum": _post_quantum,
+}
 
 MISSING = pytest.StashKey[dict[str, int]]()
 
