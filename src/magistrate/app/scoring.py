@@ -68,17 +68,18 @@ def rows(path: Path) -> Iterator[Row]:
             raw.seek(0)
             lines: Iterable[bytes] = gzip.GzipFile(fileobj=raw) if packed else raw
             for number, line in enumerate(lines, 1):
-                yield _row(line, f"{path}:{number}")
+                yield read_row(line, f"{path}:{number}")
     except (OSError, EOFError) as error:
         raise ConfigurationError(f"cannot be read ({error})", str(path)) from None
 
 
-def _row(line: bytes, place: str) -> Row:
+def read_row(line: bytes, place: str) -> Row:
+    """Return one labelled text. Raises ConfigurationError, with ``place``."""
     if len(line) > LONGEST_LINE:
         raise ConfigurationError(f"is longer than {LONGEST_LINE} bytes", place)
     try:
         row = msgspec.json.decode(line, type=Row)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(f"is not a labelled text: {str(error).lower()}", place) from None
     for start, end, _ in row.spans or ():
         if not 0 <= start < end <= len(row.text):

@@ -167,7 +167,7 @@ def recall(path: Path, log: Verifier) -> Memory | None:
         return None
     try:
         found = msgspec.json.decode(path.read_bytes(), type=Memory)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(f"{_NOT_OURS} ({error})", str(path)) from None
     if found.origin != log.name:
         raise ConfigurationError(f"{_NOT_OURS}: it is of `{found.origin}`", str(path))

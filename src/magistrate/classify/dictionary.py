@@ -6,7 +6,6 @@ normal spelling, case folded, white space as one space, without what stands arou
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import re
@@ -96,7 +95,7 @@ def read(data: bytes, place: str) -> Dictionary:
     try:
         dictionary = msgspec.json.decode(data, type=Dictionary)
         size = len(base64.b64decode(dictionary.digests, validate=True))
-    except (msgspec.ValidationError, msgspec.DecodeError, binascii.Error):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         raise ConfigurationError("is not a dictionary; `magistrate dictionary` makes one", place) from None
     if (
         dictionary.format != FORMAT

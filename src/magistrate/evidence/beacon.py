@@ -142,7 +142,7 @@ def read_source(data: bytes) -> Source:
         raise BeaconError("is too long for a beacon's description")
     try:
         info = msgspec.json.decode(data, type=_Info)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BeaconError(f"is no description of a beacon: {error}") from None
     name = info.name or str(info.metadata.get("beaconID", "")) or "default"
     if not _NAME.fullmatch(name):
@@ -172,7 +172,7 @@ def drawn(source: Source, answer: bytes) -> Drawn:
     try:
         if isinstance(source, Signed):
             pulse = msgspec.json.decode(answer, type=_Pulse)
-            signature = base64.b64decode(pulse.signature, validate=True).hex()
+            signature = base64.b64decode(pulse.signature.encode(), validate=True).hex()
             said: dict[str, object] = {"time": pulse.time, "value": pulse.value, "signature": signature}
         else:
             found = msgspec.json.decode(answer, type=_Round)
@@ -182,7 +182,7 @@ def drawn(source: Source, answer: bytes) -> Drawn:
             randomness = hashlib.sha256(_bytes_of(found.signature)).hexdigest()
             if found.randomness not in {"", randomness}:
                 raise BeaconError("answers with a round whose randomness is not the hash of its signature")
-    except (msgspec.DecodeError, binascii.Error) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, binascii.Error, RecursionError) as error:
         raise BeaconError(f"answers with what is no value of a beacon: {error}") from None
     time_us = moment(source, said)
     kind = "signed" if isinstance(source, Signed) else "drand"

@@ -98,7 +98,7 @@ def tags(headers: Mapping[str, str]) -> tuple[str, ...]:
     if metadata:
         try:
             pairs = msgspec.json.decode(metadata, type=dict[str, str])
-        except (msgspec.DecodeError, msgspec.ValidationError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pairs = {}
         found.update(f"{name}={value}" for name, value in pairs.items())
     return tuple(sorted(tag for tag in found if len(tag) <= LONGEST_TAG))[:MOST_TAGS] if found else ()

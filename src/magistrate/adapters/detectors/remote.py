@@ -114,7 +114,7 @@ class RemoteDetector:
                 data += chunk
                 if len(data) > LONGEST_ANSWER:
                     raise OverflowError
-        return msgspec.json.decode(bytes(data), type=_Answer)
+        return read_answer(bytes(data))
 
     def _findings(self, answer: _Answer, parts: Sequence[Part]) -> tuple[Finding, ...]:
         if len(answer.findings) > MOST_FINDINGS:
@@ -137,6 +137,15 @@ class RemoteDetector:
                 )
             )
         return tuple(found)
+
+
+def read_answer(data: bytes) -> _Answer:
+    """Return the answer in a response's body.
+
+    Raises:
+        msgspec.DecodeError, UnicodeDecodeError: it is none. RecursionError: it is nested too deeply.
+    """
+    return msgspec.json.decode(data, type=_Answer)
 
 
 def _session(remote: Remote) -> aiohttp.ClientSession:

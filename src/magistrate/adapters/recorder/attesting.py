@@ -371,7 +371,7 @@ def read_standings(root: Path) -> Standings | None:
     """Return how those who vouch for the log in ``root`` stand, or None: nobody was ever asked, or it cannot be read."""
     try:
         return msgspec.json.decode((root / STANDING_FILE).read_bytes(), type=Standings)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

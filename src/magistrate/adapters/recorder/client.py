@@ -320,7 +320,7 @@ class RecorderClient:
             return
         try:
             acks = unpack_acks(message)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             self._lost(OSError(0, "it speaks nonsense"))
             return
         for ack in acks:

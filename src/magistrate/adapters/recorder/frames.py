@@ -55,7 +55,11 @@ def pack_draft(seq: int, draft: Draft) -> list[bytes]:
 
 
 def unpack_draft(body: bytes | bytearray | memoryview) -> Draft:
-    """Return the draft in a complete document. Raises `msgspec.DecodeError`; RecursionError if it is nested too deeply."""
+    """Return the draft in a complete document.
+
+    Raises:
+        msgspec.DecodeError, UnicodeDecodeError: it is none. RecursionError: it is nested too deeply.
+    """
     return _drafts.decode(body)
 
 
@@ -84,5 +88,5 @@ def pack_acks(acks: list[Ack]) -> Iterator[bytes]:
 
 
 def unpack_acks(message: bytes) -> list[Ack]:
-    """Return acknowledgements. Raises `msgspec.DecodeError`."""
+    """Return acknowledgements. Raises `msgspec.DecodeError` or UnicodeDecodeError."""
     return _acks.decode(memoryview(message)[1:])

@@ -68,5 +68,5 @@ def _asked(connection: socket.socket, order: Order) -> Answer:
         return Answer(Outcome.UNABLE, "the recorder hung up: it is stopping, or takes no orders of this user")
     try:
         return unpack_answer(message)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Answer(Outcome.UNABLE, "the recorder speaks another version's language; restart it")

@@ -134,7 +134,7 @@ def pack_order(order: Order) -> bytes:
 
 
 def unpack_order(message: bytes | memoryview) -> Order:
-    """Return the order in a message. Raises `msgspec.DecodeError`."""
+    """Return the order in a message. Raises `msgspec.DecodeError` or UnicodeDecodeError."""
     return _orders.decode(memoryview(message)[1:])
 
 
@@ -149,5 +149,5 @@ def pack_answer(answer: Answer) -> bytes:
 
 
 def unpack_answer(message: bytes) -> Answer:
-    """Return the answer in a message. Raises `msgspec.DecodeError`."""
+    """Return the answer in a message. Raises `msgspec.DecodeError` or UnicodeDecodeError."""
     return _answers.decode(memoryview(message)[1:])

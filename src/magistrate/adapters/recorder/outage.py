@@ -64,5 +64,5 @@ def read_store(root: Path) -> StoreStanding | None:
     """Return how the store of the log in ``root`` stands, or None: everything is local, or it cannot be read."""
     try:
         return msgspec.json.decode((root / STORE_FILE).read_bytes(), type=StoreStanding)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None

@@ -112,7 +112,7 @@ def kept_signed_root(objects: Files) -> SignedRoot:
     """
     try:
         return msgspec.json.decode(objects.get(SIGNED_ROOT) or b"", type=SignedRoot)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(
             f"what a closed shard kept for receipts is missing or damaged ({error})", SIGNED_ROOT
         ) from None
@@ -140,7 +140,7 @@ def finish_putting_away(root: Path, vault: Path, disk: Disk) -> None:
         number = msgspec.json.decode((root / MARK).read_bytes(), type=_Mark).number
     except FileNotFoundError:
         return
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"is damaged ({error})", str(root / MARK)) from None
     target = root / shard_path(number)
     disk.make_directories(target)

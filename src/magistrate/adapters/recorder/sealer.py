@@ -297,7 +297,7 @@ class Sealer:
     def _staged(self, data: bytes) -> Staged:
         try:
             return msgspec.msgpack.decode(data, type=Staged)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             raise WalBroken(f"`{STAGING}` is damaged: {ROLLED_BACK}") from None
 
     def _signed(self, note: bytes) -> Checkpoint | None:
