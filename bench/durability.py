@@ -1,7 +1,7 @@
-"""What `bounded-async` gains and what closing traces costs, side by side in one run: two gateways, everything else equal.
+"""What `bounded-async` and processors that are kept awake gain, side by side in one run: gateways with everything else equal.
 
 ``python bench/durability.py``. The same upstream (our simulator as an HTTP server) and client as ``bench/run.py``, in rounds.
-``closing`` is the default gateway with traces closed after a second of silence, so that their records come while it is measured.
+``asleep`` is the default gateway with ``keep_awake: false``.
 """
 
 import argparse
@@ -15,9 +15,9 @@ from pathlib import Path
 from run import ROOT, Contestant, bodies, free_port, measure, steps, upstream
 
 WAYS = {
-    "before-effect": "evidence: {trace_idle_s: 86400}\n",
-    "bounded-async": "evidence: {durability: bounded-async, trace_idle_s: 86400}\n",
-    "closing": "evidence: {trace_idle_s: 1}\n",
+    "before-effect": "",
+    "bounded-async": "evidence: {durability: bounded-async}\n",
+    "asleep": "evidence: {keep_awake: false}\n",
 }
 
 
