@@ -45,20 +45,21 @@ def test_a_stranger_verifies_the_line_of_a_real_log_from_its_files(judge: Judge,
     assert abs(int(said) - time.time()) < 60
 
 
-def flipped(note: str) -> str:
+def _with_bit(note: str, at: int) -> str:
+    """Return the note with one bit of the last line's blob changed, in byte ``at``."""
     head, _, line = note.rstrip("\n").rpartition("\n")
     dash, name, blob = line.split(" ")
     raw = bytearray(base64.b64decode(blob))
-    raw[1000] ^= 1
+    raw[at] ^= 1
     return f"{head}\n{dash} {name} {base64.b64encode(raw).decode()}\n"
+
+
+def flipped(note: str) -> str:
+    return _with_bit(note, 1000)
 
 
 def dated_otherwise(note: str) -> str:
-    head, _, line = note.rstrip("\n").rpartition("\n")
-    dash, name, blob = line.split(" ")
-    raw = bytearray(base64.b64decode(blob))
-    raw[11] ^= 1
-    return f"{head}\n{dash} {name} {base64.b64encode(raw).decode()}\n"
+    return _with_bit(note, 11)
 
 
 def another_size(note: str) -> str:
