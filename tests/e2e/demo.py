@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -214,10 +215,16 @@ class Demo:
         self.say("openssl pkeyutl -verify: signature good")
 
     def _records(self, name: str) -> list[dict[str, Any]]:
-        shown: list[dict[str, Any]] = json.loads(
-            self._evidence("show", self.records[name], "--content", "--json")
-        )
-        return shown
+        """Return a call's records once its outcome is sealed too: a checkpoint may fall between it and its intent."""
+        deadline = time.monotonic() + 10
+        while True:
+            shown: list[dict[str, Any]] = json.loads(
+                self._evidence("show", self.records[name], "--content", "--json")
+            )
+            if shown[-1]["header"]["phase"] == "outcome":
+                return shown
+            require(time.monotonic() < deadline, "an outcome is sealed within seconds")
+            time.sleep(0.2)
 
     def _evidence(self, *arguments: str, located: bool = True) -> str:
         where = ["--config", str(self.governed.config)] if located else []
