@@ -10,9 +10,9 @@ import json
 import os
 import shutil
 import subprocess
-import time
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
