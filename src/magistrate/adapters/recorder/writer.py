@@ -230,7 +230,10 @@ class Writer:
         group.sequence[wid] = wseq
         if trace:
             group.previous[trace] = hashlib.sha256(raw).digest()
-            (group.begun.discard if previous or header["phase"] != "intent" else group.begun.add)(trace)
+            if header["phase"] == "intent" and not previous:
+                group.begun.add(trace)
+            else:
+                group.begun.discard(trace)
         return place
 
     def _seal(self, draft: Draft, handle: str) -> list[Sealed]:

@@ -1,7 +1,6 @@
 """``magistrate evidence``: find, show, prove."""
 
 import re
-import sys
 import time
 from typing import Annotated, Any
 
@@ -17,7 +16,14 @@ from magistrate.app.cli.evidence_export import export
 from magistrate.app.cli.evidence_index import index
 from magistrate.app.cli.evidence_keys import rotate, rotate_key
 from magistrate.app.cli.evidence_monitor import monitor
-from magistrate.app.cli.evidence_opened import RecordId, close_archives, open_archive, reading, rows_of
+from magistrate.app.cli.evidence_opened import (
+    RecordId,
+    close_archives,
+    open_archive,
+    print_json,
+    reading,
+    rows_of,
+)
 from magistrate.app.cli.evidence_orders import ByOption, ReasonOption, erase, holds, prune, rotate_root
 from magistrate.app.cli.evidence_verify import verify, verify_bundle_file
 from magistrate.app.cli.located import ConfigOption, DataOption, JsonOption
@@ -72,7 +78,7 @@ def show(
         reading(config, data, rows, reason=reason, by=by, selector=f"evidence show {record}")
     shown = [_record(reader, row, content=content) for row in rows]
     if json:
-        _print_json(shown)
+        print_json(shown)
         return
     console = Console(highlight=False)
     for row, item in zip(rows, shown, strict=True):
@@ -104,7 +110,7 @@ def trace(
         reading(config, data, rows, reason=reason, by=by, selector=f"evidence trace {record}")
         shown = [_record(reader, row, content=True) for row in rows]
     if json:
-        _print_json(shown if content else list(headers.values()))
+        print_json(shown if content else list(headers.values()))
         return
     tree = Tree(f"[bold]trace {rows[0].trace}[/bold]")
     for row in rows:
@@ -168,7 +174,7 @@ def search(
     )
     rows = reader.search(query)
     if json:
-        _print_json([msgspec.to_builtins(row) for row in rows])
+        print_json([msgspec.to_builtins(row) for row in rows])
         return
     console = Console(highlight=False, soft_wrap=True)
     if not rows:
@@ -291,7 +297,3 @@ def _outcome(branch: Tree, outcome: dict[str, Any]) -> None:
 
 def _when(ts_us: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(ts_us / 1e6))
-
-
-def _print_json(value: object) -> None:
-    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")

@@ -1,16 +1,14 @@
 """``magistrate evidence export``: a call and its trace, in the form that somebody else's tools read."""
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 
 from magistrate.adapters.recorder.archive import Archive
 from magistrate.adapters.recorder.reader import Row
-from magistrate.app.cli.evidence_opened import RecordId, open_archive, reading, rows_of
+from magistrate.app.cli.evidence_opened import RecordId, open_archive, print_json, reading, rows_of
 from magistrate.app.cli.evidence_orders import ByOption, ReasonOption
 from magistrate.app.cli.located import ConfigOption, DataOption, JsonOption, configuration
 from magistrate.app.config import Config
@@ -57,7 +55,7 @@ def export(
     output.write_bytes(made.data)
     vkey = reader.current.vkey
     if json:
-        _print_json({"file": str(output), "records": len(rows), "tree_size": made.size, "vkey": vkey})
+        print_json({"file": str(output), "records": len(rows), "tree_size": made.size, "vkey": vkey})
         return
     print(f"{output}: {len(rows)} records, proven in a tree of {made.size}")
     print(f"verify it with: magistrate evidence verify-bundle {output} --vkey '{vkey}'")
@@ -77,10 +75,6 @@ def _written(
 
 def _tell_written(facts: dict[str, object], *, json: bool) -> None:
     if json:
-        _print_json(facts)
+        print_json(facts)
     else:
         print(", ".join(f"{name} {value}" for name, value in facts.items()))
-
-
-def _print_json(value: object) -> None:
-    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")

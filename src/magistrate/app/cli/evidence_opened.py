@@ -1,10 +1,12 @@
 """What the commands that read evidence share: the archive, opened once and closed at the end, and the records of a call."""
 
 import re
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
 
+import orjson
 import typer
 from rich.console import Console
 
@@ -64,3 +66,8 @@ def rows_of(reader: Archive, record: str) -> list[Row]:
     if len(calls) > 1:
         raise typer.BadParameter(f"`{record}` is the beginning of {len(calls)} records; write more of it")
     return rows
+
+
+def print_json(value: object) -> None:
+    """Write what ``--json`` promises: one document, and nothing else, on standard output."""
+    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
