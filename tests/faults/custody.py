@@ -68,6 +68,8 @@ class Custody:
         disk: Disk | None = None,
         places: Places | None = None,
         stores: Stores | None = None,
+        *,
+        apart: bool = False,
     ) -> None:
         self.directory = directory
         self.settings = Settings(
@@ -78,7 +80,7 @@ class Custody:
             retention=schedule or Schedule(),
             places=places or Places(),
         )
-        self.ledger = Ledger(self.settings, disk, stores)
+        self.ledger = Ledger(self.settings, disk, stores, apart=apart)
         self.custodian = Custodian(self.ledger)
         self._seq = 0
 

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from magistrate.adapters.recorder import tail as tail_module
 from magistrate.adapters.recorder import wal
 from magistrate.adapters.recorder.disk import Disk
+from magistrate.adapters.recorder.tail import Tail
 from magistrate.adapters.recorder.wal import Entry, WalBroken, WriteAheadLog, pack_group
 
 SMALL_FILE, SMALL_BLOCK = 640, 64
@@ -49,12 +51,13 @@ STEP = (
 @pytest.mark.fault(40)
 @given(st.lists(STEP, max_size=40))
 def test_what_was_made_durable_is_read_back_and_nothing_else(steps: list[tuple[str, object]]) -> None:
-    """A reused file's old groups are never taken for new ones, and a torn group for none."""
+    """A reused file's old groups are never taken for new ones, and a torn group for none; nor by a reader that follows."""
     with small_log() as directory:
         kept: list[Entry] = []
         sealed = 0
         log = WriteAheadLog(directory, Disk())
         log.open(0)
+        tail = Tail(directory)
         for what, value in steps:
             if what == "append":
                 group = entries(len(kept), value)  # type: ignore[arg-type]
@@ -63,6 +66,7 @@ def test_what_was_made_durable_is_read_back_and_nothing_else(steps: list[tuple[s
                 if log.full:
                     log.open(len(kept))
             elif what == "seal":
+                assert tail.read(sealed, len(kept)) == kept[sealed:]
                 sealed += (len(kept) - sealed) * int(value) // 100  # type: ignore[call-overload]
                 log.remove_sealed(sealed)
             else:
@@ -79,8 +83,37 @@ def test_what_was_made_durable_is_read_back_and_nothing_else(steps: list[tuple[s
                 assert torn == 0 or what == "tear"
                 log.open(len(kept))
         log.close()
+        assert tail.read(sealed, len(kept)) == kept[sealed:]
+        tail.close()
         found, _ = WriteAheadLog(directory, Disk()).replay(sealed)
         assert found == kept[sealed:]
+
+
+def test_the_tail_is_read_in_pieces_and_never_beyond_what_is_durable() -> None:
+    """A piece ends with a group; what follows the durable end is not looked at, and what is missing or damaged is said."""
+    with small_log() as directory, pytest.MonkeyPatch.context() as patch:
+        log = WriteAheadLog(directory, Disk())
+        log.open(0)
+        written = [entries(first, [30, 30]) for first in range(0, 12, 2)]
+        for group in written:
+            log.append(group)
+            if log.full:
+                log.open(group[-1].index + 1)
+        tail = Tail(directory)
+        patch.setattr(tail_module, "SEALED_AT_ONCE", 1)
+        assert tail.read(0, 12) == written[0]
+        assert tail.read(2, 12) == written[1]
+        assert tail.read(3, 4) == written[1][1:]
+        assert tail.read(4, 4) == []
+        with pytest.raises(WalBroken, match="record 12 is durable and cannot be read"):
+            tail.read(12, 14)
+        damaged = bytearray(newest(directory).read_bytes())
+        damaged[40] ^= 1
+        newest(directory).write_bytes(damaged)
+        patch.setattr(tail_module, "SEALED_AT_ONCE", 1 << 20)
+        with pytest.raises(WalBroken, match="cannot be read from the write-ahead log"):
+            tail.read(0, 12)
+        log.close()
 
 
 def test_damage_in_front_of_an_acknowledged_group_is_not_cut_away() -> None:

@@ -58,10 +58,8 @@ def decode_bundle(data: bytes) -> list[bytes]:
     return entries
 
 
-def grow(
-    read: Read, old_size: int, entries: Sequence[bytes], leaves: Sequence[bytes] | None = None
-) -> Growth:
-    """Append ``entries``, whose leaf hashes are ``leaves`` if they are known, to the tree of ``old_size``.
+def grow(read: Read, old_size: int, entries: Sequence[bytes]) -> Growth:
+    """Append ``entries`` to the tree of ``old_size``.
 
     Reads only the rightmost, partial files of the old tree. Every hash is computed once: a level's new hashes are the
     pairs of the level below.
@@ -69,7 +67,7 @@ def grow(
     files: dict[str, bytes] = {}
     size = old_size + len(entries)
     _add_bundles(files, read, old_size, entries)
-    new = [leaf_hash(entry) for entry in entries] if leaves is None else list(leaves)
+    new = [leaf_hash(entry) for entry in entries]
     start, level = old_size, 0
     while new:
         _add_tiles(files, read, level, start, new)

@@ -16,7 +16,6 @@ from magistrate.adapters.recorder.alertness import (
     Alertness,
     Processors,
 )
-from magistrate.adapters.recorder.breath import REST, SLICE_S, Breath
 
 
 class Clock:
@@ -158,18 +157,3 @@ def test_slow_traffic_and_a_lone_processor_always_sleep(clock: Clock, tmp_path: 
         for _ in range(3 * PROVEN):
             clock.wait(alertness, gap)
         assert clock.slept == slept + 3 * PROVEN
-
-
-def test_rests_are_in_proportion_to_the_work_and_end_with_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slice, then a rest several times as long; when the time for rests is over, work goes on without."""
-    now: list[float] = [0.0]
-    rests: list[float] = []
-
-    monkeypatch.setattr(time, "thread_time", lambda: now[0])
-    monkeypatch.setattr(time, "sleep", rests.append)
-    breath = Breath()
-    breath.begin(SLICE_S * REST * 2.5)
-    for _ in range(100):
-        now[0] += SLICE_S / 2
-        breath.rest()
-    assert rests == pytest.approx([SLICE_S * REST, SLICE_S * REST, SLICE_S * REST / 2])

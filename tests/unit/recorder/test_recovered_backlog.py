@@ -9,7 +9,7 @@ from tests.faults.custody import draft as draft_of
 
 from magistrate.adapters.copied import LogCopy
 from magistrate.adapters.fetch import FileObjects
-from magistrate.adapters.recorder import recovery
+from magistrate.adapters.recorder import tail
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.ledger import Ledger, Settings
 from magistrate.evidence.checkpoint import parse
@@ -72,7 +72,7 @@ def test_a_long_backlog_is_sealed_in_pieces_and_is_one_log(
 ) -> None:
     """Each piece has a checkpoint of its own; nothing is lost, nothing stands twice, and the index has it all."""
     settings = crashed(tmp_path, 40)
-    monkeypatch.setattr(recovery, "SEALED_AT_ONCE", 5_000)
+    monkeypatch.setattr(tail, "SEALED_AT_ONCE", 5_000)
     ledger = Ledger(settings)
     before = ledger.unsealed_bytes
     assert before > 20_000
@@ -93,7 +93,7 @@ def test_a_backlog_that_the_disk_refuses_half_way_waits_in_order(
 ) -> None:
     """What was sealed is not sealed again; the rest stays first in line."""
     settings = crashed(tmp_path, 40)
-    monkeypatch.setattr(recovery, "SEALED_AT_ONCE", 5_000)
+    monkeypatch.setattr(tail, "SEALED_AT_ONCE", 5_000)
     disk = Full()
     ledger = Ledger(settings, disk)
     disk.left = 2

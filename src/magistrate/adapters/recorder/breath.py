@@ -1,19 +1,18 @@
-"""Rests in long work, so that a thread that answers others need not fight for the interpreter."""
+"""Rests in long work, so that others have the processor soon."""
 
 import time
 
 SLICE_S = 0.0005
 """Work so long at a stretch, in processor time of the thread: what waits for the disk holds nobody up."""
 
-REST = 3.0
+REST = 5.0
 """Rest so many times as long as the stretch before it, by the clock."""
 
 
 class Breath:
-    """How the sealer goes about a batch: in slices, with rests between them, and without when there is no time for it.
+    """How long work goes: in slices, with rests between them, and without when there is no time for it.
 
-    Sealing a second of heavy traffic takes the interpreter for some hundred milliseconds. At a stretch, records that come
-    meanwhile wait for it again and again (measured at half of the load that two cores bear: 20 to 40 ms instead of 4).
+    Two processors that are half busy are a queue that is short; half of a second's sealing at a stretch makes it long for as long.
     """
 
     def __init__(self) -> None:
@@ -21,7 +20,7 @@ class Breath:
         self._since = 0.0
 
     def begin(self, at_most_s: float) -> None:
-        """Begin a batch, whose rests may take ``at_most_s`` seconds together."""
+        """Begin work whose rests may take ``at_most_s`` seconds together."""
         self._left = at_most_s
         self._since = time.thread_time()
 

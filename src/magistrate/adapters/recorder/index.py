@@ -80,6 +80,8 @@ class Index:
         self._database.execute("PRAGMA journal_mode = WAL")
         # Derived data: a lost tail is written again from the log, so it need not wait for the device.
         self._database.execute("PRAGMA synchronous = OFF")
+        # What one statement of many could undo would else go through a file, page by page.
+        self._database.execute("PRAGMA temp_store = MEMORY")
         self._database.executescript(f"{_SCHEMA} PRAGMA user_version = {FORMAT};")
 
     @property
@@ -119,25 +121,20 @@ class Index:
     def add(
         self,
         records: Iterable[tuple[int, dict[str, Any], tuple[Located, ...]]],
-        pause: Callable[[], None] = lambda: None,
+        rest: Callable[[], None] = lambda: None,
     ) -> None:
-        """Add records in one transaction, with ``pause`` called after each. Raises sqlite3.Error; then none was added."""
+        """Add records in one transaction, with ``rest`` called after each. Raises sqlite3.Error; then none was added."""
         places: list[tuple[int, int, int, int]] = []
 
         def rows() -> Iterator[tuple[object, ...]]:
             for index, header, located in records:
                 yield self._columns(index, header)
                 places.extend((index, self._intern(b.part), self._intern(b.segment), b.at) for b in located)
-                pause()
-
-        def spots() -> Iterator[tuple[int, int, int, int]]:
-            for place in places:
-                yield place
-                pause()
+                rest()
 
         with self._transaction():
             self._database.executemany(_INSERT, rows())
-            self._database.executemany("INSERT OR REPLACE INTO bodies VALUES (?, ?, ?, ?)", spots())
+            self._database.executemany("INSERT OR REPLACE INTO bodies VALUES (?, ?, ?, ?)", places)
 
     def fill(
         self,

@@ -1,6 +1,6 @@
 """The ledger: everything that one recorder owns on disk, from the lock on the directory to the last checkpoint.
 
-It knows no socket. `write` and `seal` may run in two threads: one writes, one seals.
+It knows no socket. `write` and `seal` may run in two threads: one writes, one seals, or waits for the process that does.
 """
 
 import fcntl
@@ -8,6 +8,8 @@ import logging
 import os
 import sqlite3
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +26,7 @@ from magistrate.adapters.recorder.opening import Stores
 from magistrate.adapters.recorder.own import OwnRecords
 from magistrate.adapters.recorder.pruning import Doomed, Shelved
 from magistrate.adapters.recorder.publishing import fetch, publish
-from magistrate.adapters.recorder.recovery import CLEAN_STOP, Owned, Recovery, pieces
+from magistrate.adapters.recorder.recovery import CLEAN_STOP, Owned, Recovery
 from magistrate.adapters.recorder.rotation import (
     ShardClosed,
     finish_putting_away,
@@ -35,21 +37,25 @@ from magistrate.adapters.recorder.rotation import (
     shards_before,
 )
 from magistrate.adapters.recorder.sealer import CHECKPOINT, Sealer
+from magistrate.adapters.recorder.sealing import SealingProcess, seal_durable
 from magistrate.adapters.recorder.settings import Settings
 from magistrate.adapters.recorder.shelf import Shelf
-from magistrate.adapters.recorder.storage import Altered, StoreUnavailable
+from magistrate.adapters.recorder.storage import StoreUnavailable
+from magistrate.adapters.recorder.tail import Tail
 from magistrate.adapters.recorder.traces import CLOSE
 from magistrate.adapters.recorder.vault import Vault
 from magistrate.adapters.recorder.wal import Entry, WalBroken, WriteAheadLog
-from magistrate.adapters.recorder.writer import Kept, Submission, Writer
+from magistrate.adapters.recorder.writer import Submission, Writer
 from magistrate.evidence.beacon import BEACON
 from magistrate.evidence.draft import Body, Draft
 from magistrate.evidence.note import Verifier
 from magistrate.evidence.retention import Promised
 from magistrate.evidence.shards import Closed
 from magistrate.evidence.succession import KEY_EVENT, SHARD_CLOSE
-from magistrate.evidence.tiles import Missing
 from magistrate.exchange.errors import ConfigurationError, EvidenceUnavailable
+
+LAST_BREATH_S = 1.0
+"""So long a lock is waited for: the process that sealed for a recorder that was killed may hold it a moment longer."""
 
 log = logging.getLogger("magistrate.recorder")
 
@@ -57,13 +63,22 @@ log = logging.getLogger("magistrate.recorder")
 class Ledger:
     """Opened means recovered: every durable record is in line for the sealer, and what was found is on record.
 
+    ``apart``: `seal` has it done by a process of its own, so nothing may have been forked from or threaded before.
+
     Raises:
         ConfigurationError: another recorder is at work here, a key file or the register is missing or damaged, there
             is no room to recover, or a remote store does not answer or will not do.
         WalBroken: the disk does not hold what was signed or acknowledged.
     """
 
-    def __init__(self, settings: Settings, disk: Disk | None = None, stores: Stores | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        disk: Disk | None = None,
+        stores: Stores | None = None,
+        *,
+        apart: bool = False,
+    ) -> None:
         self._settings = settings
         self._root, self._keys_dir = settings.evidence, settings.vault
         self._disk = disk or Disk()
@@ -72,10 +87,12 @@ class Ledger:
         self._own = OwnRecords(settings.heartbeat_s)
         self.beacon = b""
         """Digest of the newest time-stamp: the next heartbeat names it, so that it cannot have been written before."""
-        self._unsealed: list[Kept] = []
+        self._waiting: deque[tuple[int, int]] = deque()
+        """Durable and not sealed: behind which record, and how many bytes up to there."""
         self._unsealed_bytes = 0
-        self._unsealed_lock = threading.Lock()
+        self._waiting_lock = threading.Lock()
         self._sealing = threading.RLock()
+        self._apart = SealingProcess(settings, self._disk, stores, (self._lock,)) if apart else None
         try:
             self._vault = Vault(settings.vault, root_key=settings.root_key)
             self.schedule, self._schedule_changes = settings.retention.strengthened_by(
@@ -86,12 +103,12 @@ class Ledger:
             fetch(self._root, self._stores, self._disk)
             self._open_what_is_here()
         except StoreUnavailable as error:
-            os.close(self._lock)
+            self._unlock()
             raise ConfigurationError(
                 f"cannot begin without its store: {error}", str(settings.places.objects or self._root)
             ) from error
         except BaseException:
-            os.close(self._lock)
+            self._unlock()
             raise
 
     @property
@@ -126,11 +143,11 @@ class Ledger:
     @property
     def unsealed_records(self) -> int:
         """How many durable records are not sealed yet."""
-        return len(self._unsealed)
+        return self._writer.next_index - self._sealer.size
 
     @property
     def unsealed_bytes(self) -> int:
-        """How much memory durable records take that are not sealed yet."""
+        """How many bytes durable records have that are not sealed yet."""
         return self._unsealed_bytes
 
     def write(self, group: list[Submission], answer: Callable[[], None] = lambda: None) -> bool:
@@ -148,8 +165,8 @@ class Ledger:
         weight = sum(one.entry.weight for one in kept)
         for one in kept:
             self._traces.add(one.link)
-        with self._unsealed_lock:
-            self._unsealed += kept
+        with self._waiting_lock:
+            self._waiting.append((self._writer.next_index, weight))
             self._unsealed_bytes += weight
         if self._wal.full:
             try:
@@ -163,31 +180,38 @@ class Ledger:
 
         Raises:
             OSError, sqlite3.Error: the disk refuses; the records stay durable and first in line.
-            WalBroken: another recorder signed for this log, or the tree on disk is damaged.
+            WalBroken: another recorder signed for this log, the tree on disk is damaged, or the process that seals is dead.
         """
         with self._sealing:
-            self._seal()
+            if self._apart is None:
+                self._seal()
+            elif self.unsealed_records:
+                self._have_sealed(self._apart)
+
+    def _have_sealed(self, apart: SealingProcess) -> None:
+        note, failure = apart.seal(self._writer.next_index, self.schedule.days)
+        self._sealer.follow(note)
+        self._count_sealed()
+        if failure is not None:
+            raise failure
 
     def _seal(self) -> None:
-        with self._unsealed_lock:
-            batch, self._unsealed = self._unsealed, []
-        if not batch:
-            return
-        for piece in pieces(batch):
-            try:
-                self._sealer.seal(piece)
-            except (OSError, sqlite3.Error):
-                with self._unsealed_lock:
-                    self._unsealed = batch + self._unsealed
-                raise
-            except Missing as missing:
-                raise WalBroken(f"the tree on disk is damaged: {missing}") from missing
-            except Altered as altered:
-                raise WalBroken(str(altered)) from altered
-            batch = batch[len(piece) :]
-            with self._unsealed_lock:
-                self._unsealed_bytes -= sum(kept.entry.weight for kept in piece)
+        try:
+            seal_durable(self._sealer, self._tail, self._writer.next_index)
+        finally:
+            self._count_sealed()
+
+    def _count_sealed(self) -> None:
+        """Take what is sealed from what waits, and set its write-ahead files aside."""
+        with self._waiting_lock:
+            while self._waiting and self._waiting[0][0] <= self._sealer.size:
+                self._unsealed_bytes -= self._waiting.popleft()[1]
         self._wal.remove_sealed(self._sealer.size)
+
+    def _take_back(self) -> None:
+        """Have segments, index and register to ourselves, as the process that seals left them. Within the lock."""
+        if self._apart is not None and self._apart.let_go():
+            self._sealer.recover()
 
     def heartbeat(self) -> Submission:
         """Return the record that tells silence from absence."""
@@ -252,8 +276,8 @@ class Ledger:
             OSError, sqlite3.Error: the disk refuses; the records stay durable.
         """
         with self._sealing:
+            self._take_back()
             self._seal()
-            self._wal.remove_sealed(self._sealer.size)
             self._sealer.catch_up()
             yield self._sealer
 
@@ -323,6 +347,7 @@ class Ledger:
             WalBroken: it is closed, and the disk refused what follows; the next start finishes it.
         """
         with self._sealing:
+            self._take_back()
             # A trace is counted within a shard: whoever verifies this one alone sees where each of them ends in it.
             while closings := self.closings(all_of_them=True):
                 if not self.write(closings):
@@ -347,6 +372,11 @@ class Ledger:
         self.storage.objects.close()
         self.shelf.close()
         self._vault.close()
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._apart is not None:
+            self._apart.close()
         os.close(self._lock)
 
     # --- beginning
@@ -375,6 +405,7 @@ class Ledger:
         self._index = open_index(self._root / "index" / "records.db")
         self._sealer = Sealer(self._root, keys, self._index, self._disk, self._register, self.storage)
         self._wal = WriteAheadLog(self._root / "wal", self._disk)
+        self._tail = Tail(self._root / "wal")
         owned = Owned(
             self._root,
             self._keys_dir,
@@ -388,9 +419,10 @@ class Ledger:
         changes = self._schedule_changes
         begun = Recovery(owned, keys, self._sealer, self._wal, before=before, changes=changes).run()
         self._writer, self._traces = begun.writer, begun.traces
-        with self._unsealed_lock:
-            self._unsealed = begun.unsealed
-            self._unsealed_bytes = sum(kept.entry.weight for kept in begun.unsealed)
+        first = self._writer.next_index - len(begun.waiting)
+        with self._waiting_lock:
+            self._waiting = deque(enumerate(begun.waiting, first + 1))
+            self._unsealed_bytes = sum(begun.waiting)
         if changes:
             self._vault.keep_standing("retention", msgspec.json.encode(self.schedule.kept()))
             self._schedule_changes = []
@@ -404,6 +436,7 @@ class Ledger:
         self.storage.objects.close()
 
     def _let_go(self) -> None:
+        self._tail.close()
         self._wal.close()
         self._register.close()
         self._index.close()
@@ -416,14 +449,19 @@ def _schedule_kept(vault: Vault) -> Promised:
 
 def _only_one(path: Path) -> int:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise ConfigurationError(
-            "another recorder is at work here; stop it first", str(path.parent)
-        ) from None
-    return descriptor
+    until = time.monotonic() + LAST_BREATH_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() < until:
+                time.sleep(0.02)
+                continue
+            os.close(descriptor)
+            raise ConfigurationError(
+                "another recorder is at work here; stop it first", str(path.parent)
+            ) from None
+        return descriptor
 
 
 __all__ = ["Entry", "Ledger", "Settings"]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from magistrate.adapters.recorder.row import Located
 from magistrate.adapters.recorder.segments import Emptied
 from magistrate.adapters.recorder.storage import Files
-from magistrate.adapters.recorder.writer import Kept
+from magistrate.adapters.recorder.wal import Entry
 from magistrate.evidence.segment import Frame, emptied, encode_frame, folder_of, read_frame
 
 LARGEST_OBJECT = 64 * 1024 * 1024
@@ -28,15 +28,15 @@ class ObjectSegments:
         self._objects = objects
         self._open: tuple[str, bytes] | None = None
 
-    def write(self, batch: Sequence[Kept], pause: Callable[[], None]) -> list[tuple[Located, ...]]:
+    def write(self, batch: Sequence[Entry], rest: Callable[[], None]) -> list[tuple[Located, ...]]:
         """Write the bodies of ``batch``; return where each stands. Raises `StoreUnavailable`."""
         open_now: dict[str, tuple[str, list[bytes], int]] = {}
         located: list[tuple[Located, ...]] = []
-        for kept in batch:
+        for entry in batch:
             spots = []
-            header = kept.header()
+            header = entry.fields()
             folder = folder_of(header)
-            for part, ciphertext in kept.entry.bodies:
+            for part, ciphertext in entry.bodies:
                 frame = encode_frame(header["eid"], part, ciphertext)
                 name, frames, length = open_now.get(folder) or (_new_name(folder), [], 0)
                 if frames and length + len(frame) > LARGEST_OBJECT:
@@ -46,7 +46,7 @@ class ObjectSegments:
                 frames.append(frame)
                 open_now[folder] = (name, frames, length + len(frame))
             located.append(tuple(spots))
-            pause()
+            rest()
         for name, frames, _ in open_now.values():
             self._objects.put(name, b"".join(frames))
         return located

@@ -7,7 +7,7 @@ refused. The tables are made when they are missing:
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -71,6 +71,11 @@ class PostgresObjects:
         _, done = self._database.run(statement, self._log, checked(path), data)
         if not done and self.get(path) != data:
             raise Altered(path)
+
+    def put_all(self, files: Mapping[str, bytes]) -> None:
+        """Keep each file. Raises what `put` raises."""
+        for path, data in files.items():
+            self.put(path, data)
 
     def children(self, path: str) -> list[str]:
         """Return the names directly below a path."""

@@ -1,4 +1,4 @@
-"""The recorder process: one loop that takes drafts and makes them durable, one thread that seals."""
+"""The recorder process: one loop that takes drafts and makes them durable, one thread that has them sealed."""
 
 import errno
 import logging
@@ -33,7 +33,7 @@ WAIT_S = 0.25
 """Without drafts, so often it is looked whether a heartbeat is due, a trace has ended or the end was told."""
 
 SWITCH_S = 0.0001
-"""How long the sealer may keep the interpreter from the loop that acknowledges."""
+"""How long another thread (who vouches, what is pruned) may keep the interpreter from the loop that acknowledges."""
 
 REPEAT_EVERY_S = 60.0
 """How often it is asked whether a deferred erasure may be carried out."""
@@ -306,7 +306,7 @@ def serve(settings: Settings, ready: Callable[[], None], disk: Disk | None = Non
         ConfigurationError: another recorder runs here, a key file is broken, or there is no room to recover.
     """
     sys.setswitchinterval(SWITCH_S)
-    recorder = Recorder(settings, Ledger(settings, disk))
+    recorder = Recorder(settings, Ledger(settings, disk, apart=True))
     signal.signal(signal.SIGTERM, recorder.stop)
     signal.signal(signal.SIGINT, recorder.stop)
     recorder.run(ready)

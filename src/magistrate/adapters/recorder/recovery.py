@@ -26,13 +26,14 @@ from magistrate.adapters.recorder.rotation import (
     tail,
 )
 from magistrate.adapters.recorder.sealer import Sealer
+from magistrate.adapters.recorder.sealing import seal_durable
 from magistrate.adapters.recorder.shelf import Shelf
 from magistrate.adapters.recorder.storage import Altered, StoreUnavailable
+from magistrate.adapters.recorder.tail import Tail
 from magistrate.adapters.recorder.traces import Link, OpenTraces
 from magistrate.adapters.recorder.vault import Vault
 from magistrate.adapters.recorder.wal import WalBroken, WriteAheadLog
 from magistrate.adapters.recorder.writer import Kept, Submission, Writer
-from magistrate.evidence.merkle import leaf_hash
 from magistrate.evidence.retention import Schedule
 from magistrate.evidence.said import SHARD_CARRY, SHARD_OPEN
 from magistrate.evidence.shards import opening_facts
@@ -44,9 +45,6 @@ RECENT = 32_768
 
 RESERVE_BYTES = 16 * 1024 * 1024
 """Kept free for the start after a full disk: sealing what was recovered, and the record that says so."""
-
-SEALED_AT_ONCE = 64 * 1024 * 1024
-"""Bytes under one checkpoint: after a crash much may wait, and the sealer must not keep the interpreter for long."""
 
 MOST_NAMED = 500
 """Open calls in one record of recovery; there are as many records as it takes."""
@@ -70,11 +68,11 @@ class Owned(msgspec.Struct, frozen=True):
 
 
 class Begun(msgspec.Struct, frozen=True):
-    """A shard that can be written to; ``unsealed`` is durable and waits for the sealer."""
+    """A shard that can be written to. ``waiting`` is what is durable and waits for the sealer, by its weight in bytes."""
 
     writer: Writer
     traces: OpenTraces
-    unsealed: list[Kept]
+    waiting: list[int]
 
 
 class Recovery:
@@ -139,9 +137,7 @@ class Recovery:
         gc.disable()  # many small objects and no garbage: each collection would walk them all in vain
         try:
             entries, torn = self._wal.replay(first)
-            pending = [
-                Kept(entry, leaf_hash(entry.header), Link.of(orjson.loads(entry.header))) for entry in entries
-            ]
+            pending = [Kept(entry, Link.of(entry.fields())) for entry in entries]
         finally:
             gc.enable()
         self._end_if_closed(pending)
@@ -161,18 +157,19 @@ class Recovery:
         if len(written) < len(notes):
             raise OSError(0, next(answer.reason for answer in answers if answer.reason))
         self._keep_reserve()
-        return Begun(writer, traces, pending + written)
+        return Begun(writer, traces, [kept.entry.weight for kept in pending + written])
 
     def _end_if_closed(self, pending: list[Kept]) -> None:
         """Raise `ShardClosed` if the newest record closes the shard, once it is sealed under the keys that follow, too."""
         if pending and pending[-1].link.kind == SHARD_CLOSE:
-            for piece in pieces(pending[:-1]):
-                self._sealer.seal(piece)
-            owned = self._owned
+            owned, last = self._owned, pending[-1].entry.index
+            tail = Tail(owned.root / "wal")
+            seal_durable(self._sealer, tail, last)
             self._sealer.countersign_with(
                 keys_to_follow(owned.root, owned.keys_dir, self._origin, create=False)
             )
-            self._sealer.seal(pending[-1:])
+            seal_durable(self._sealer, tail, last + 1)
+            tail.close()
             raise ShardClosed
         if not pending and self._sealer.last_type() == SHARD_CLOSE:
             raise ShardClosed
@@ -191,7 +188,7 @@ class Recovery:
             writer.remember(index, header, raw)
         for kept in pending:
             traces.add(kept.link)
-            writer.remember(kept.entry.index, kept.header(), kept.entry.header)
+            writer.remember(kept.entry.index, kept.entry.fields(), kept.entry.header)
         return writer.calls.all()
 
     def _notes(
@@ -249,15 +246,3 @@ class Recovery:
             self._reserve.unlink()
         finally:
             os.close(descriptor)
-
-
-def pieces(batch: list[Kept]) -> list[list[Kept]]:
-    """Return ``batch`` in pieces of some `SEALED_AT_ONCE` bytes."""
-    found, weight = list[list[Kept]](), SEALED_AT_ONCE
-    for kept in batch:
-        if weight >= SEALED_AT_ONCE:
-            found.append([])
-            weight = 0
-        found[-1].append(kept)
-        weight += kept.entry.weight
-    return found

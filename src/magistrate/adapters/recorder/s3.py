@@ -88,6 +88,11 @@ class S3Objects:
                 if not self._holds(path, data):
                     raise StoreUnavailable(f"`{path}` was written at the same moment") from None
 
+    def put_all(self, files: Mapping[str, bytes]) -> None:
+        """Keep each file. Raises what `put` raises."""
+        for path, data in files.items():
+            self.put(path, data)
+
     def children(self, path: str) -> list[str]:
         """Return the names directly below a path."""
         return sorted(self._bucket.children(path))

@@ -30,8 +30,7 @@ from magistrate.adapters.recorder.keys import Keys
 from magistrate.adapters.recorder.recent import Recent
 from magistrate.adapters.recorder.row import Located
 from magistrate.adapters.recorder.storage import Storage, StoreUnavailable
-from magistrate.adapters.recorder.wal import WalBroken
-from magistrate.adapters.recorder.writer import Kept
+from magistrate.adapters.recorder.wal import Entry, WalBroken
 from magistrate.evidence.checkpoint import Checkpoint, parse
 from magistrate.evidence.note import NoteError, Verifier
 from magistrate.evidence.ports import Objects, Readable, Register
@@ -48,8 +47,6 @@ from magistrate.evidence.tiles import (
 from magistrate.exchange.errors import ConfigurationError
 
 CHECKPOINT, STAGING, BEFORE = "checkpoint", "staging", "staging-before"
-RESTS_AT_MOST_S = 0.4
-"""A checkpoint covers a record within 1.5 s: a second until sealing begins, and this much more at most for rests."""
 
 ROLLED_BACK = (
     "it was rolled back or changed, and going on would fork the log. Restore the newest copy of the evidence "
@@ -57,6 +54,9 @@ ROLLED_BACK = (
 )
 
 TWO_RECORDERS = "another recorder signed for this log; two of them must never run on one directory"
+
+RESTS_AT_MOST_S = 0.4
+"""A checkpoint covers a record within 1.5 s: a second until sealing begins, and this much more at most for rests."""
 
 log = logging.getLogger("magistrate.recorder")
 
@@ -73,7 +73,7 @@ class Sealing(msgspec.Struct, frozen=True):
     """What one checkpoint brings: what is staged, its records, and where their bodies stand."""
 
     staged: Staged
-    batch: Sequence[Kept]
+    batch: Sequence[Entry]
     located: list[tuple[Located, ...]]
 
 
@@ -134,7 +134,7 @@ class Sealer:
             self._objects.put(CHECKPOINT, self._note)
         self._catch_up()
 
-    def seal(self, batch: Sequence[Kept]) -> None:
+    def seal(self, batch: Sequence[Entry]) -> None:
         """Seal ``batch``, which follows the last sealed record.
 
         Raises:
@@ -145,19 +145,30 @@ class Sealer:
         self._settle()
         if self._unapplied is not None:
             self._complete(self._unapplied)
-            batch = [kept for kept in batch if kept.entry.index >= self.size]
+            batch = [entry for entry in batch if entry.index >= self.size]
         if not batch:
             return
-        assert batch[0].entry.index == self.size
+        assert batch[0].index == self.size
         self._breath.begin(RESTS_AT_MOST_S)
         located = self._storage.segments.write(batch, self._breath.rest)  # 1
-        growth = grow(self._edge.get, self.size, [k.entry.header for k in batch], [k.leaf for k in batch])
+        growth = grow(self._edge.get, self.size, [entry.header for entry in batch])
         note = self._sign(Checkpoint(self._signer.name, growth.size, growth.root).text())
         staged = Staged(growth.size, note, growth.files)
         self._stage(staged)  # 2
         self._unsettled = sealing = Sealing(staged, batch, located)
         self._settle()  # 3
         self._complete(sealing)
+
+    @property
+    def note(self) -> bytes:
+        """The checkpoint all of whose files are in place; empty before the first, and while a signed one waits to be applied."""
+        return self._note if self._unapplied is None else b""
+
+    def follow(self, note: bytes) -> None:
+        """Take over what another process of this recorder has sealed up to ``note``. Raises ConfigurationError: not its key."""
+        signed = self._signed(note)
+        if signed is not None:
+            self._note, self.size = note, signed.size
 
     def forget_segments(self, folder: str) -> None:
         """Write no further into the segments of ``folder``; see `Segments.forget`."""
@@ -241,8 +252,7 @@ class Sealer:
         self._discard()  # 7
 
     def _apply(self, staged: Staged) -> None:
-        for path, data in staged.files.items():
-            self._objects.put(path, data)
+        self._objects.put_all(staged.files)
         self._objects.put(CHECKPOINT, staged.note)
         if isinstance(self._edge, Recent):
             self._edge.keep(staged.files)
@@ -312,15 +322,14 @@ class Sealer:
                 str(self._root),
             ) from None
 
-    def _add_to_index(self, batch: Sequence[Kept], located: list[tuple[Located, ...]]) -> None:
+    def _add_to_index(self, batch: Sequence[Entry], located: list[tuple[Located, ...]]) -> None:
         """Add to the index. It is derived: when it cannot take these, a later seal or start catches up."""
         try:
-            if self._index.size != batch[0].entry.index:
+            if self._index.size != batch[0].index:
                 self._catch_up()
             else:
                 self._index.add(
-                    ((k.entry.index, k.header(), s) for k, s in zip(batch, located, strict=True)),
-                    self._breath.rest,
+                    ((e.index, e.fields(), s) for e, s in zip(batch, located, strict=True)), self._breath.rest
                 )
         except sqlite3.Error as error:
             log.error("the index waits: %s", error)

@@ -9,7 +9,7 @@ import msgspec
 
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.row import Located
-from magistrate.adapters.recorder.writer import Kept
+from magistrate.adapters.recorder.wal import Entry
 from magistrate.evidence.segment import HEAD_BYTES, Frame, emptied, encode_frame, folder_of, read_frame
 
 ZEROS = bytes(1 << 20)
@@ -30,8 +30,8 @@ class Emptied(msgspec.Struct, frozen=True):
 class Segments(Protocol):
     """Bodies by folder (tenant, class, day) and segment (``body/FOLDER/N.seg``). Everything raises OSError."""
 
-    def write(self, batch: Sequence[Kept], pause: Callable[[], None]) -> list[tuple[Located, ...]]:
-        """Make the bodies of ``batch`` durable; return where each stands. ``pause`` is called after each record."""
+    def write(self, batch: Sequence[Entry], rest: Callable[[], None]) -> list[tuple[Located, ...]]:
+        """Make the bodies of ``batch`` durable; return where each stands. ``rest`` is called after each record."""
         ...
 
     def forget(self, folder: str) -> None:
@@ -93,32 +93,32 @@ class FileSegments:
         self._segments: dict[str, _Segment] = {}
         self._open: tuple[str, BinaryIO] | None = None
 
-    def write(self, batch: Sequence[Kept], pause: Callable[[], None]) -> list[tuple[Located, ...]]:
+    def write(self, batch: Sequence[Entry], rest: Callable[[], None]) -> list[tuple[Located, ...]]:
         """Write the bodies of ``batch`` and sync them; return where each stands. Raises OSError.
 
-        ``pause`` is called after each record.
+        ``rest`` is called after each record.
         """
         pending: dict[str, list[bytes]] = {}
         ends: dict[str, int] = {}
         located: list[tuple[Located, ...]] = []
-        for kept in batch:
-            if not kept.entry.bodies:
+        for entry in batch:
+            if not entry.bodies:
                 located.append(())
                 continue
-            header = kept.header()
+            header = entry.fields()
             folder = folder_of(header)
             segment = self._segment(folder)
             frames = pending.setdefault(folder, [])
             at = ends.get(folder, segment.length)
             spots = []
-            for part, ciphertext in kept.entry.bodies:
+            for part, ciphertext in entry.bodies:
                 frame = encode_frame(header["eid"], part, ciphertext)
                 spots.append(Located(part, segment.name, at))
                 frames.append(frame)
                 at += len(frame)
             ends[folder] = at
             located.append(tuple(spots))
-            pause()
+            rest()
         for folder, frames in pending.items():
             self._append(folder, b"".join(frames))
         return located

@@ -5,6 +5,7 @@ vouched for) goes to one `Storage`; the newest signed checkpoint to one `Registe
 ever waited for when a record is acknowledged.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -49,6 +50,10 @@ def written_once(path: str) -> bool:
 
 class Files(Objects, Protocol):
     """The `Objects` port, and what pruning, erasure and reading need besides. Remote ones raise `StoreUnavailable`."""
+
+    def put_all(self, files: Mapping[str, bytes]) -> None:
+        """Keep each file as `put` does, in any order; durable when this returns. If it raises, some may be kept."""
+        ...
 
     def children(self, path: str) -> list[str]:
         """Return the names directly below a path, folders and files."""

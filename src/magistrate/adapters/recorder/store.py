@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 
 from magistrate.adapters.recorder.disk import Disk
@@ -23,9 +24,14 @@ class PosixObjects:
             return None
 
     def put(self, path: str, data: bytes) -> None:
-        file = self._file(path)
-        self._disk.make_directories(file.parent)
-        self._disk.put(file, data)
+        self.put_all({path: data})
+
+    def put_all(self, files: Mapping[str, bytes]) -> None:
+        """Keep each file whole or not at all. Raises OSError."""
+        placed = {self._file(path): data for path, data in files.items()}
+        for folder in dict.fromkeys(path.parent for path in placed):
+            self._disk.make_directories(folder)
+        self._disk.put_all(placed)
 
     def children(self, path: str) -> list[str]:
         """Return the names directly below a path."""

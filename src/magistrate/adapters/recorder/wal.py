@@ -21,8 +21,10 @@ import zlib
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import orjson
 
 from magistrate.adapters.recorder.disk import Disk
 
@@ -50,6 +52,11 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def weight(self) -> int:
         """About how many bytes it takes in memory."""
         return len(self.header) + sum(len(ciphertext) for _, ciphertext in self.bodies)
+
+    def fields(self) -> dict[str, Any]:
+        """Return what ``header`` spells, read anew: thousands of mappings that wait would be walked by the collector."""
+        spelled: dict[str, Any] = orjson.loads(self.header)
+        return spelled
 
 
 class WalBroken(Exception):  # noqa: N818  because it names a state of the disk
@@ -247,6 +254,21 @@ class WriteAheadLog:
             self._disk.sync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def read_group(descriptor: int, at: int) -> tuple[list[Entry], int] | None:
+    """Return the group at ``at`` of an open file and where the next one may begin; None: no whole group begins there.
+
+    Raises OSError.
+    """
+    head = os.pread(descriptor, _HEAD.size, at)
+    if len(head) < _HEAD.size or not head.startswith(MAGIC):
+        return None
+    length = _HEAD.unpack(head)[1]
+    if at + _HEAD.size + length > os.fstat(descriptor).st_size:
+        return None
+    group = _group_at(os.pread(descriptor, _HEAD.size + length, at), 0)
+    return None if group is None else (group[0], at + group[1])
 
 
 def _groups(data: bytes, index: int) -> Iterator[tuple[list[Entry], int]]:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
-import orjson
 
 from magistrate.adapters.recorder.frames import Ack
 from magistrate.adapters.recorder.open_calls import OpenCalls
@@ -76,16 +75,10 @@ class Submission:
 
 
 class Kept(msgspec.Struct, frozen=True, gc=False):
-    """A durable record on its way to the sealer. ``leaf`` is the hash of ``entry.header``."""
+    """A durable record, and where it stands in its trace."""
 
     entry: Entry
-    leaf: bytes
     link: Link
-
-    def header(self) -> dict[str, Any]:
-        """Return what ``entry.header`` spells, read anew: thousands of mappings that wait would be walked by the collector."""
-        spelled: dict[str, Any] = orjson.loads(self.entry.header)
-        return spelled
 
 
 class _Group:
@@ -224,7 +217,7 @@ class Writer:
         # Only now, when nothing of this draft can be refused any more, does it count for the drafts behind it.
         bodies = tuple((body.part, one.ciphertext) for body, one in zip(draft.bodies, sealed, strict=True))
         place = (self.next_index + len(group.kept), leaf_hash(raw))
-        group.kept.append(Kept(Entry(place[0], raw, bodies), place[1], Link.of(header)))
+        group.kept.append(Kept(Entry(place[0], raw, bodies), Link.of(header)))
         group.headers.append(header)
         group.places[eid] = place
         group.sequence[wid] = wseq
