@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from magistrate.adapters.fetch import FileObjects
-from magistrate.evidence.attested import Token
 from magistrate.evidence.segment import folder_of, scan
+from magistrate.evidence.stamped import Token
 
 COSIGNED = "cosig/latest"
 
