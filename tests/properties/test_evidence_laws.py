@@ -1,8 +1,11 @@
 """Laws of the log, each beside the obvious implementation: RFC 6962's recursion, rfc8785, plain lists."""
 
+import datetime as dt
+import enum
 import hashlib
 import io
 import string
+import uuid
 from typing import Any
 
 import orjson
@@ -188,6 +191,72 @@ def test_anything_else_is_refused_with_its_place(header: dict[str, Any]) -> None
     except ValueError as error:
         problem = str(error)
     assert "`" in problem if problem else data == rfc8785.dumps(header)
+
+
+def in_profile(value: object, left: int = 32) -> bool:
+    """The profile, value by value. A value that is a kind of text is that text; a key is text and nothing more."""
+    if type(value) in {dict, list, tuple}:
+        pairs = value.items() if isinstance(value, dict) else (("", item) for item in value)  # type: ignore[attr-defined]
+        return left > 0 and all(
+            type(key) is str and key.isascii() and in_profile(item, left - 1) for key, item in pairs
+        )
+    if type(value) is int:
+        return abs(value) <= LARGEST_INTEGER
+    if isinstance(value, str):
+        return not any("\ud800" <= character <= "\udfff" for character in value)
+    return value is None or type(value) is bool
+
+
+class Word(str):
+    """Text, but not exactly."""
+
+    __slots__ = ()
+
+
+class Coin(enum.StrEnum):
+    """Two texts that are no texts."""
+
+    HEADS = "heads"
+
+
+def nested(depth: int) -> object:
+    value: object = 1
+    for level in range(depth):
+        value = {"a": value} if level % 3 else [value]
+    return value
+
+
+STRANGE = st.one_of(
+    ANYTHING,
+    st.integers(29, 34).map(nested),
+    st.sampled_from([Word("a"), Coin.HEADS, (1, "a"), ({"b": 2},), uuid.UUID(int=1), dt.date(2026, 1, 1)]),
+    st.sampled_from([2**53 - 1, 2**53, -(2**53), -(2**53) + 1, 2**64, "é", "\ud800", 1.0]),
+)
+STRANGE_KEYS = st.one_of(KEYS, st.sampled_from(["é", Word("b"), Coin.HEADS, 1, None, True]))
+
+
+@pytest.mark.fault(8, 63)
+@given(
+    st.dictionaries(
+        STRANGE_KEYS, st.one_of(STRANGE, st.dictionaries(STRANGE_KEYS, STRANGE, max_size=2)), max_size=3
+    )
+)
+@example({"a": nested(31)})
+@example({"a": nested(32)})
+@example({"a": 2**53})
+@example({Word("a"): 1})
+@example({"a": Word("a")})
+@example({"a": uuid.UUID(int=1)})
+@example({"é": 1})
+@example({"a": 1.0})
+def test_a_header_is_encoded_exactly_if_each_value_stands_in_the_profile(header: dict[Any, Any]) -> None:
+    """What only looks like text or a number is refused, too: ids, dates, keys that are members of enumerations."""
+    try:
+        data = encode(header)
+    except ValueError:
+        data = None
+    assert (data is not None) == in_profile(header)
+    assert data is None or data == rfc8785.dumps(header)
 
 
 @pytest.mark.fault(63)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from magistrate.adapters.fetch import FileObjects
-from magistrate.evidence.attested import Token
-from magistrate.evidence.segment import Spot, folder_of, scan
+from magistrate.evidence.segment import folder_of, scan
+from magistrate.evidence.stamped import Token
 
 COSIGNED = "cosig/latest"
 
@@ -22,7 +22,12 @@ the order of time and folders hold one day each, so one that was forgotten is se
 MOST_OPEN = 64
 """Segments that are open at once: tenants and retention classes of one day alternate."""
 
-_Places = dict[tuple[str, str], tuple[Path, Spot]]
+ID_BYTES = 36
+"""Of a record's id in a frame. With the part behind it, it is one name that can be read in one way only."""
+
+_Places = dict[str, tuple[Path, int, int]]
+"""Of each body, by id and part in one: its segment, its offset, and its length, 0 if it was erased."""
+_NOWHERE = (Path(), 0, 0)
 
 
 class LogCopy:
@@ -58,15 +63,14 @@ class LogCopy:
 
     def ciphertext(self, header: dict[str, Any], part: str) -> bytes | None:
         """Return a body as it is kept, or None: it is not here."""
-        place = self._places(folder_of(header)).get((str(header["eid"]), part))
-        if place is None or place[1].length == 0:
+        path, at, length = self._places(folder_of(header)).get(f"{header['eid']}{part}", _NOWHERE)
+        if length == 0:
             return None
-        path, spot = place
         try:
-            found = os.pread(self._segment(path), spot.length, spot.at)
+            found = os.pread(self._segment(path), length, at)
         except OSError:
             return None
-        return found if len(found) == spot.length else None
+        return found if len(found) == length else None
 
     def close(self) -> None:
         """Let go of the segments that are open."""
@@ -100,6 +104,7 @@ class LogCopy:
             except FileNotFoundError:
                 continue  # pruned since it was listed
             size = os.fstat(descriptor).st_size
-            for eid, part, spot in scan(partial(os.pread, descriptor), size):
-                found[eid, part] = (path, spot)
+            for names, first, at, length in scan(partial(os.pread, descriptor), size):
+                if first == ID_BYTES:
+                    found[names] = path, at, length
         return found

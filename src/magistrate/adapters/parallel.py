@@ -19,6 +19,7 @@ import msgspec
 from magistrate.adapters.copied import LogCopy
 from magistrate.evidence.reading import Bundle, Bundles, read_bundle
 from magistrate.evidence.report import Problem, Verdict
+from magistrate.evidence.shapes import Shapes
 from magistrate.evidence.tiles import WIDTH, entries_path
 
 AT_A_TIME = 8
@@ -55,22 +56,22 @@ class Share(msgspec.Struct, frozen=True):
 
     def read(self) -> Iterator[list[Bundle]]:
         """Yield what each run says; the last one ends with a bundle that is broken, if one is."""
+        shapes = Shapes()
         with closing(LogCopy(Path(self.root))) as copy:
             for numbers in self.runs():
                 run: list[Bundle] = []
                 for number in numbers:
-                    run.append(self._bundle(copy, number))
+                    run.append(self._bundle(copy, number, shapes))
                     if run[-1].broken is not None:
                         break
                 yield run
                 if run[-1].broken is not None:
                     return
 
-    def _bundle(self, copy: LogCopy, number: int) -> Bundle:
+    def _bundle(self, copy: LogCopy, number: int, shapes: Shapes) -> Bundle:
+        ciphertext = copy.ciphertext if self.bodies else None
         try:
-            return read_bundle(
-                copy.objects, copy.ciphertext if self.bodies else None, self.origin, self.size, number
-            )
+            return read_bundle(copy.objects, ciphertext, self.origin, self.size, number, shapes)
         except OSError as error:
             what = f"cannot be read ({error.strerror})"
             return Bundle(broken=Problem(Verdict.UNDECIDABLE, entries_path(number), what))

@@ -17,6 +17,7 @@ from magistrate.evidence.merkle import Frontier
 from magistrate.evidence.note import Verifier, open_note
 from magistrate.evidence.noted import Noted
 from magistrate.evidence.said import Said
+from magistrate.evidence.stamped import Token
 from magistrate.evidence.stretches import Bound, Stretch, stretches
 from magistrate.evidence.succession import Read, signer_of
 from magistrate.evidence.timestamp import Authority, Forged, Stamp, StampError, first_to_hold, stamped_digest
@@ -28,14 +29,6 @@ CLOCK_TOLERANCE_US = 10_000_000
 
 OVERDUE_US = 3_600_000_000
 """So much of a log, by its own time, may lie above the last cosignature or stamp before it is remarked on."""
-
-
-class Token(msgspec.Struct, frozen=True):
-    """A time-stamp token for the checkpoint of ``size``, and where it was found."""
-
-    place: str
-    size: int
-    data: bytes
 
 
 class Attested(msgspec.Struct, frozen=True):

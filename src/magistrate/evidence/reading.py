@@ -18,10 +18,11 @@ from magistrate.evidence.record import check_shape
 from magistrate.evidence.report import Problem, Verdict
 from magistrate.evidence.said import Said, said
 from magistrate.evidence.segment import folder_of
+from magistrate.evidence.shapes import Body, Read, Shapes
 from magistrate.evidence.tiles import WIDTH, decode_bundle, entries_path, tile_path
 
 Ciphertext = Callable[[dict[str, Any], str], bytes | None]
-"""Returns the kept bytes of a record's body, by header and part."""
+"""Returns the kept bytes of a record's body, by part and what says where it is: ``eid``, ``tenant``, ``ret`` and ``ts`` of its header."""
 
 
 class Gone(msgspec.Struct, frozen=True, array_like=True):
@@ -56,8 +57,9 @@ def read_bundles(objects: Readable, ciphertext: Ciphertext | None = None) -> Bun
     """Return what reads a log's bundles one after the other, here; bodies too if ``ciphertext`` is given."""
 
     def bundles(origin: str, size: int) -> Iterator[Bundle]:
+        shapes = Shapes()
         for number in range((size + WIDTH - 1) // WIDTH):
-            bundle = read_bundle(objects, ciphertext, origin, size, number)
+            bundle = read_bundle(objects, ciphertext, origin, size, number, shapes)
             yield bundle
             if bundle.broken is not None:
                 return
@@ -66,9 +68,9 @@ def read_bundles(objects: Readable, ciphertext: Ciphertext | None = None) -> Bun
 
 
 def read_bundle(
-    objects: Readable, ciphertext: Ciphertext | None, origin: str, size: int, number: int
+    objects: Readable, ciphertext: Ciphertext | None, origin: str, size: int, number: int, shapes: Shapes
 ) -> Bundle:
-    """Read bundle ``number`` of the log of ``origin`` and ``size``."""
+    """Read bundle ``number`` of the log of ``origin`` and ``size``. ``shapes`` are those of the bundles read before."""
     width = min(size - number * WIDTH, WIDTH)
     place = entries_path(number, width)
     kept = get_or_full(objects, place, entries_path(number))
@@ -81,7 +83,7 @@ def read_bundle(
     if len(entries) < width or (len(entries) > width and not kept[1]):
         what = f"holds {len(entries)} of {width} records"
         return Bundle(broken=Problem(Verdict.TAMPERED, place, what))
-    reader = _Reader(origin, ciphertext)
+    reader = _Reader(origin, ciphertext, shapes)
     for offset, raw in enumerate(entries[:width]):
         reader.add(f"record {number * WIDTH + offset}", raw)
     hashes = [leaf_hash(raw) for raw in entries[:width]]
@@ -115,9 +117,10 @@ def get_or_full(objects: Readable, path: str, full: str) -> tuple[bytes, bool] |
 class _Reader:
     """One bundle under way."""
 
-    def __init__(self, origin: str, ciphertext: Ciphertext | None) -> None:
+    def __init__(self, origin: str, ciphertext: Ciphertext | None, shapes: Shapes) -> None:
         self._origin = origin
         self._ciphertext = ciphertext
+        self._shapes = shapes
         self.said: list[Said | None] = []
         self.gone: list[Gone] = []
         self.problems: list[Problem] = []
@@ -125,39 +128,49 @@ class _Reader:
 
     def add(self, place: str, raw: bytes) -> None:
         try:
-            header = decode(raw)
-            check_shape(header)
+            read = self._shapes.read(raw) or self._read_carefully(raw)
             if self._ciphertext is not None:
-                for meta in header.get("body", ()):
-                    self._body(place, header, meta, self._ciphertext)
+                for body in read.bodies:
+                    self._body(place, read.where, body, self._ciphertext)
         except ValueError as error:
             self._tampered(place, f"is not a record: {error}")
             self.said.append(None)
             return
-        if header["log"] != self._origin:
-            self._tampered(place, f"is a record of another log, `{header['log']}`")
-        self.said.append(said(header, raw))
+        if read.log != self._origin:
+            self._tampered(place, f"is a record of another log, `{read.log}`")
+        self.said.append(read.said)
 
-    def _body(self, place: str, header: dict[str, Any], meta: dict[str, Any], ciphertext: Ciphertext) -> None:
-        part = meta["part"]
-        kept = ciphertext(header, part)
+    def _read_carefully(self, raw: bytes) -> Read:
+        header = decode(raw)
+        check_shape(header)
+        self._shapes.learn(header, raw)
+        return read_of(header, raw)
+
+    def _body(self, place: str, where: dict[str, Any], body: Body, ciphertext: Ciphertext) -> None:
+        kept = ciphertext(where, body.part)
         self.bodies += 1
         if kept is None:
-            ret = header.get("ret")
+            ret = where.get("ret")
             until = ret.get("until") if isinstance(ret, dict) else None
             self.gone.append(
                 Gone(
-                    f"{place}, {part}",
-                    f"body/{folder_of(header)}",
-                    str(meta.get("kid", "")),
+                    f"{place}, {body.part}",
+                    f"body/{folder_of(where)}",
+                    body.kid,
                     until if type(until) is int else None,
                 )
             )
-        elif hashlib.sha256(kept).hexdigest() != meta["ct"]:
-            self._tampered(f"{place}, {part}", "the body is not the recorded one")
+        elif hashlib.sha256(kept).hexdigest() != body.ct:
+            self._tampered(f"{place}, {body.part}", "the body is not the recorded one")
 
     def _tampered(self, place: str, what: str) -> None:
         self.problems.append(Problem(Verdict.TAMPERED, place, what))
+
+
+def read_of(header: dict[str, Any], raw: bytes) -> Read:
+    """Return what a header says that was read the careful way."""
+    bodies = [Body(meta["part"], meta["ct"], str(meta.get("kid", ""))) for meta in header.get("body", ())]
+    return Read(header["log"], said(header, raw), bodies, header)
 
 
 def split(leaves: bytes) -> list[bytes]:

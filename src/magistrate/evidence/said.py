@@ -59,12 +59,17 @@ def said(header: dict[str, Any], raw: bytes) -> Said:
         header["ts"],
         header.get("actor", _NO_FACTS) == _OWN,
         facts(header),
-        hashlib.sha256(raw).hexdigest(),
+        digest_of(raw),
         _hand(header) if "handed" in header else None,
         prices if type(prices) is dict and header["t"] == "config.change" else None,
         usage if type(usage) is dict and type(usage.get("prices")) is str else None,
         header.get("closes"),
     )
+
+
+def digest_of(raw: bytes) -> str:
+    """Return what the next record of a trace names this one by."""
+    return hashlib.sha256(raw).hexdigest()
 
 
 def facts(header: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -80,35 +80,34 @@ def frames(data: bytes) -> Iterator[Frame]:
         at = end
 
 
-class Spot(NamedTuple):
-    """Where a ciphertext stands: its offset and its length, 0 if it was erased."""
+def scan(read: Callable[[int, int], bytes], size: int) -> Iterator[tuple[str, int, int, int]]:
+    """Yield what each ciphertext of a segment of ``size`` bytes is called and where it stands, passing over their bytes.
 
-    at: int
-    length: int
-
-
-def scan(read: Callable[[int, int], bytes], size: int) -> Iterator[tuple[str, str, Spot]]:
-    """Yield record id, part and place of every ciphertext of a segment of ``size`` bytes, passing over their bytes.
+    That is: record id and part in one, the length of the id, the ciphertext's offset, and its length, 0 if it was erased.
 
     ``read`` returns so many bytes (first argument) from an offset on (second one), fewer at the end. Names are ASCII in
     every frame that a record speaks of; others are nobody's. What a crash tore at the end, or what is no frame, ends
     the iteration.
     """
-    at = 0
-    while at + _HEAD.size <= size:
+    at, head_bytes, unpack = 0, HEAD_BYTES, _HEAD.unpack_from
+    while at + head_bytes <= size:
         head = read(_HEADS, at)
-        if len(head) < _HEAD.size:
+        if len(head) < head_bytes:
             return
-        magic, first, second, length, _ = _HEAD.unpack_from(head)
-        named = _HEAD.size + first + second
-        end = at + named + length
-        if magic not in {MAGIC, EMPTIED} or end > size:
+        magic, first, second, length, _ = unpack(head)
+        named = head_bytes + first + second
+        begins = at + named
+        if (magic != MAGIC and magic != EMPTIED) or begins + length > size:  # noqa: PLR1714  because a set is made anew each time
             return
         if named > len(head):
             head = read(named, at)
-        names = head[_HEAD.size : named].decode("utf-8", "replace")
-        yield names[:first], names[first:], Spot(at + named, 0 if magic == EMPTIED else length)
-        at = end
+        yield (
+            head[head_bytes:named].decode("utf-8", "replace"),
+            first,
+            begins,
+            length if magic == MAGIC else 0,
+        )
+        at = begins + length
 
 
 def read_frame(file: BinaryIO) -> Frame:

@@ -6,11 +6,12 @@ import pytest
 from tests.authority import TestAuthority, make
 from tests.published import COSIGNER, SIGNER, START_US, Published
 
-from magistrate.evidence.attested import Attested, Token
+from magistrate.evidence.attested import Attested
 from magistrate.evidence.checkpoint import Checkpoint
 from magistrate.evidence.cosignature import ML_DSA_44, Cosigner
 from magistrate.evidence.note import Verifier
 from magistrate.evidence.report import Report, Verdict
+from magistrate.evidence.stamped import Token
 from magistrate.evidence.timestamp import Authority, request, stamped_digest
 from magistrate.evidence.trust import Trust, of_witnesses
 from magistrate.evidence.verify import verify_log

@@ -15,10 +15,10 @@ from magistrate.adapters.recorder.row import Row, SearchQuery
 from magistrate.adapters.recorder.sealer import CHECKPOINT
 from magistrate.adapters.recorder.storage import Place, Storage, of_shard
 from magistrate.adapters.recorder.vault import Vault
-from magistrate.evidence.attested import Token
 from magistrate.evidence.checkpoint import parse
 from magistrate.evidence.note import NoteError, Verifier
 from magistrate.evidence.seal import open_sealed
+from magistrate.evidence.stamped import Token
 from magistrate.evidence.tiles import entry
 from magistrate.exchange.errors import ConfigurationError
 
