@@ -46,22 +46,10 @@ from magistrate.evidence.retention import BUILT_IN, DAY_US, Schedule
 from magistrate.evidence.verify import Verdict
 from magistrate.exchange.errors import ConfigurationError
 
-from .custody import ADA, BOB, DAY_S, IDS, Custody, draft, opened
+from .custody import ADA, BOB, IDS, Custody, draft, opened
 from .harness import settings, start, stop
 
 GRACE = "grace@hopper.org"
-
-
-@pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Return how to let days pass on the recorder's clock."""
-    real, ahead = time.time_ns, [0.0]
-    monkeypatch.setattr(time, "time_ns", lambda: real() + int(ahead[0] * DAY_S * 1e9))
-
-    def pass_days(days: float) -> None:
-        ahead[0] += days
-
-    return pass_days
 
 
 def held(custody: Custody, **conditions: Any) -> str:

@@ -175,6 +175,27 @@ def test_go_reads_that_an_erasure_was_deferred_and_that_the_content_is_there(tmp
     assert told["Erased"] == 0
 
 
+@pytest.mark.fault(53)
+@pytest.mark.verifier("go")
+@pytest.mark.tool("go")
+@pytest.mark.timeout(300)
+def test_go_finds_what_a_class_bound_in_its_place_and_gone_when_its_time_is_over(
+    tmp_path: Path, go: Ask, later: Callable[[float], None]
+) -> None:
+    """One body goes with the request and one stays; ten days later both are gone, each by an order that names its key."""
+    with opened(tmp_path, Schedule(days={**BUILT_IN, "trade": 10}, binding=("trade",))) as custody:
+        custody.write(draft(), draft(retention="trade"))
+        assert custody.erase().outcome is Outcome.NO
+        custody.ledger.seal()
+        told = audited(go, tmp_path)
+        assert (told["Erased"], told["Kinds"]["erasure.deferred"]) == (1, 1)
+        later(10)
+        assert len(custody.custodian.repeat()) == 1
+        custody.ledger.seal()
+        told = audited(go, tmp_path)
+        assert (told["Erased"], told["Left"], told["Kinds"]["erasure.order"]) == (2, 0, 2)
+
+
 @pytest.mark.fault(54)
 @pytest.mark.verifier("go")
 @pytest.mark.tool("go")

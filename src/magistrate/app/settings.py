@@ -130,7 +130,7 @@ class RetentionSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     default: ClassName = STANDARD
     """What a record gets that no label claims."""
     binding: tuple[ClassName, ...] = BINDING
-    """Classes whose keys an erasure leaves alone, because a law binds more than the request."""
+    """Classes whose keys an erasure leaves alone until their time is over, because a law binds more than the request."""
 
     def schedule(self) -> Schedule:
         """Return it as one value."""
