@@ -8,12 +8,16 @@ import gzip
 import io
 import struct
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import msgspec
 import orjson
 import zstandard
+from tests.beacons import QUICKNET, QUICKNET_123
+from tests.beacons import Signer as OwnBeacon
 from tests.published import COSIGNER, ORIGIN, SIGNER, Published
 
 from magistrate.adapters.detectors import remote
@@ -74,6 +78,12 @@ BUNDLE = bundle.write_bundle(
     0, [bundle.Exported(RAW, PROOF, {"request": (b"hello", bytes(32))}, 1)], "quorum none\n"
 )
 RULE = b'@id("a") @mode("enforce")\npermit (principal, action, resource) when { context.labels.contains("pii") };\n'
+SEEDS = Path(__file__).parent / "seeds"
+STAMP, ROOT = ((SEEDS / name).read_bytes() for name in ("stamp.tsr", "stamp.pem"))
+"""OpenSSL's stamp of ``hello``, and the root of its authority (`tests.authority`)."""
+AUTHORITY = timestamp.Authority(ROOT)
+BEACON, DRAND = (beacon.read_source(orjson.dumps(info)) for info in (OwnBeacon().info, QUICKNET))
+PULSE = orjson.dumps(OwnBeacon().answer(1_700_000_000))
 SIGNED_BEACON = orjson.dumps({"kind": "signed", "name": "ours", "public_key": "aa" * 32})
 
 
@@ -132,9 +142,11 @@ PARSERS = (
     Parser("a witness policy", text_of(trust.parse), (trust.TrustError,),
            (f"log {SIGNER.vkey}\nwitness w {COSIGNER.vkey}\nquorum w\n".encode(),), (trust,)),
     Parser("a beacon's description", beacon.read_source, (beacon.BeaconError,), (SIGNED_BEACON,), (beacon,)),
-    Parser("a beacon's answer", lambda data: beacon.drawn(beacon.Signed("ours", bytes(32)), data), (beacon.BeaconError,),
-           (b'{"value": "00", "signature": "00"}',), (beacon,)),
-    Parser("a time-stamp", timestamp.decode, (timestamp.StampError,), (b"\x30\x03\x02\x01\x00",), (timestamp,)),
+    Parser("a beacon's answer", partial(beacon.drawn, BEACON), (beacon.BeaconError,), (PULSE,), (beacon,)),
+    Parser("a drand round", partial(beacon.drawn, DRAND), (beacon.BeaconError,), (orjson.dumps(QUICKNET_123),), (beacon,)),
+    Parser("a time-stamp", timestamp.decode, (timestamp.StampError,), (STAMP,), (timestamp,)),
+    Parser("a time-stamp that is verified", lambda data: AUTHORITY.verify(data, b"hello"), (timestamp.StampError,), (STAMP,), (timestamp,)),
+    Parser("an authority's certificates", timestamp.Authority, (timestamp.StampError,), (ROOT,), (timestamp,)),
     Parser("a bundle's archive", unpacked, members.UNREADABLE, (BUNDLE,), (members,)),
     Parser("a bundle", lambda data: bundle.verify_bundle(data, SIGNER.vkey), (), (BUNDLE,), (bundle, members, page)),
     Parser("a draft", frames.unpack_draft, UNDECODABLE,
