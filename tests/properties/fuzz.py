@@ -9,12 +9,11 @@ import argparse
 import contextlib
 import io
 import os
-import random
 import re
 import sys
 import tempfile
 import time
-import zipfile
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +25,7 @@ with (
     contextlib.redirect_stderr(io.StringIO()),  # each module is named there
     atheris.instrument_imports(include=["magistrate", "yaml", "zipfile"]),
 ):
+    from tests.properties.mutators import MUTATORS
     from tests.properties.parsers import PARSERS
 
 Read = Callable[[bytes], object]
@@ -34,7 +34,6 @@ LONGEST_S, MOST_MB = 5, 2048
 FOUND, HARNESS = 77, 99
 """How a process ends in which a reader raised, and in which something is wrong here; libFuzzer has 70 for too long and 71 for too much."""
 
-ARCHIVES, MOST_MEMBERS = {"a bundle", "a bundle's archive"}, 100
 PLANTED_WITHIN_S = 30
 PLANTED = b"{\x7fM;"
 
@@ -54,6 +53,11 @@ class Ended(NamedTuple):
     printed: str
     place: Path
 
+    @property
+    def last(self) -> str:
+        """What was printed last, without how the fuzzing went on."""
+        return "\n".join([line for line in self.printed.splitlines() if not line.startswith("#")][-40:])
+
     def stat(self, pattern: str) -> str:
         return (re.findall(pattern, self.printed) or ["?"])[-1]
 
@@ -64,26 +68,6 @@ def planted(data: bytes) -> None:
     first, second, third, fourth = (data[at : at + 1] == PLANTED[at : at + 1] for at in range(4))
     if first and second and third and fourth:
         raise ArithmeticError
-
-
-def within_an_archive(data: bytes, most: int, seed: int) -> bytes:
-    """Change one member of an archive, so that what reads members is reached; every second time, the archive itself."""
-    chance = random.Random(seed)
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = [(name, archive.read(name)) for name in archive.namelist()[:MOST_MEMBERS]]
-    except Exception:  # noqa: BLE001  because it is a damaged archive
-        members = []
-    if not members or chance.random() < 0.5:  # noqa: PLR2004
-        return bytes(atheris.Mutate(data, most))
-    at = chance.randrange(len(members))
-    name, content = members[at]
-    members[at] = name, bytes(atheris.Mutate(content, len(content) + 64))
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        for name, content in members:
-            archive.writestr(name, content)
-    return packed.getvalue() if packed.tell() <= most else data
 
 
 def fuzz(target: Target, corpus: Path, place: Path, seconds: int) -> None:
@@ -117,8 +101,8 @@ def fuzz(target: Target, corpus: Path, place: Path, seconds: int) -> None:
         "-print_final_stats=1",
         f"-artifact_prefix={place}/",
     ]
-    mutator = {"custom_mutator": within_an_archive} if target.name in ARCHIVES else {}
-    atheris.Setup(arguments, once, **mutator)
+    mutator = MUTATORS.get(target.name)
+    atheris.Setup(arguments, once, **({"custom_mutator": mutator} if mutator else {}))
     atheris.Fuzz()
 
 
@@ -137,10 +121,11 @@ def begun(target: Target, corpora: Path, places: Path, seconds: int) -> tuple[in
         status = HARNESS
         try:
             fuzz(target, corpus, place, seconds)
-        except (
-            SystemExit
-        ) as end:  # atheris ends so, with -1 where a reader raised; libFuzzer itself ends the process
+        except SystemExit as end:
+            # So atheris ends, with -1 where a reader raised; libFuzzer itself ends the process.
             status = FOUND if end.code else 0
+        except BaseException:  # noqa: BLE001  because whatever it is, this process must end here
+            traceback.print_exc()
         finally:
             os._exit(status)
     return child, place
@@ -168,7 +153,7 @@ def told(ended: Ended) -> str:
     return f"{ended.target.name:32} {runs:>9} inputs {covered:>6} branches  " + (
         ""
         if ended.status == 0
-        else f"FAILED, status {ended.status}\n{ended.printed[-4000:]}\nthe input is in {ended.place}"
+        else f"FAILED, status {ended.status}\n{ended.last}\nthe input is in {ended.place}"
     )
 
 
@@ -196,7 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     if check.status != FOUND or "ArithmeticError" not in check.printed:
         print(
-            f"the planted fault was not found: this fuzzing sees no branches, and shows nothing\n{check.printed[-4000:]}"
+            f"the planted fault was not found: this fuzzing sees no branches, and shows nothing\n{check.last}"
         )
         return 2
     print(f"a planted fault was found after {check.stat(r'#([0-9]+)')} inputs")

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from tests.properties.parsers import PARSERS, Parser
+from tests.properties.parsers import AUTHORITY, PARSERS, STAMP, Parser
 
 import magistrate
+from magistrate.evidence.timestamp import StampError
 
 ROOT = Path(magistrate.__file__).parent
 LONGEST_S = 2.0
@@ -106,6 +107,14 @@ def test_noise_is_read_or_refused(parser: Parser) -> None:
     for odd in ODD:
         holds = example(odd)(holds)
     holds()
+
+
+@pytest.mark.parametrize(("at", "byte"), [(185, 1), (231, 3), (554, 0)])
+def test_what_a_library_raises_about_a_certificate_in_a_stamp_is_a_refusal(at: int, byte: int) -> None:
+    """Found by fuzzing: InvalidVersion, TypeError and KeyError came out of the verifier, and ended the recorder's asking."""
+    damaged = STAMP[:at] + bytes([byte]) + STAMP[at + 1 :]
+    with pytest.raises(StampError, match="the token's certificates cannot be read"):
+        AUTHORITY.verify(damaged, b"hello")
 
 
 # --- that the list is whole
