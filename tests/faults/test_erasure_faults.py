@@ -224,7 +224,7 @@ def test_more_keys_than_one_order_names_go_by_several_and_the_name_with_the_last
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cut short in between, the name is still there, so that the command can be given again."""
-    monkeypatch.setattr("magistrate.adapters.recorder.custodian.KIDS_IN_AN_ORDER", 1)
+    monkeypatch.setattr("magistrate.adapters.recorder.erasure.KIDS_IN_AN_ORDER", 1)
     with opened(tmp_path) as custody:
         custody.write(*(draft(retention=name) for name in ("standard", "pci", "hipaa")))
         begin, begun = Vault.begin_erasure, []

@@ -13,6 +13,7 @@ import pytest
 from magistrate.adapters.host import SystemIds
 from magistrate.adapters.recorder.client import RecorderClient
 from magistrate.adapters.recorder.reader import EvidenceReader, open_evidence
+from magistrate.adapters.recorder.sealer import read_headers
 from magistrate.evidence.checkpoint import parse
 from magistrate.evidence.draft import Body, Draft, Receipt
 from magistrate.evidence.note import Verifier
@@ -69,7 +70,7 @@ def records(directory: Path) -> tuple[EvidenceReader, list[dict[str, object]]]:
     reader = open_evidence(directory, directory / "vault")
     checkpoint = parse(Verifier(reader.vkey).verify(reader.checkpoint()))
     assert root_of(reader.objects.get, checkpoint.size) == checkpoint.root
-    return reader, [orjson.loads(reader.header(index)) for index in range(checkpoint.size)]
+    return reader, [orjson.loads(raw) for _, raw in read_headers(reader.objects, 0, checkpoint.size)]
 
 
 def assert_nothing_lost(

@@ -1,35 +1,45 @@
 """Faults that our own verdict judged alone, shown to somebody else: Go's and Node's libraries, SQLite's shell, grep."""
 
+import asyncio
 import base64
 import json
 import os
+import socket
 import sqlite3
 import struct
 import subprocess
 import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from magistrate.adapters.recorder.attesting import Plan
+from magistrate.adapters.recorder.client import RecorderClient
+from magistrate.adapters.recorder.ledger import Ledger
 from magistrate.adapters.recorder.orders import Outcome, RotateShard
+from magistrate.adapters.recorder.process import Recorder
 from magistrate.adapters.witness.book import Book
 from magistrate.adapters.witness.listener import Witness
-from magistrate.evidence.checkpoint import Checkpoint
+from magistrate.evidence.checkpoint import Checkpoint, parse
 from magistrate.evidence.cosignature import Cosigner, message
 from magistrate.evidence.note import NoteError, Signer, Verifier
 from magistrate.evidence.retention import BUILT_IN, Schedule
 from magistrate.evidence.seal import _body_key, seal
 from magistrate.evidence.tiles import grow, prove_consistency
+from magistrate.evidence.trust import of_witnesses
 from magistrate.evidence.witness import Request
 from tests.conformance.evidence.go_auditor import PACKAGES, Ask
 
 from . import test_bundle_faults as bundles
 from .custody import ADA, Custody, draft, opened
+from .harness import settings
 from .test_custody_faults import GRACE, held
 from .test_erasure_faults import LOG, two_key_ciphertext
 
@@ -175,6 +185,27 @@ def test_go_reads_that_an_erasure_was_deferred_and_that_the_content_is_there(tmp
     assert told["Erased"] == 0
 
 
+@pytest.mark.fault(53)
+@pytest.mark.verifier("go")
+@pytest.mark.tool("go")
+@pytest.mark.timeout(300)
+def test_go_finds_what_a_class_bound_in_its_place_and_gone_when_its_time_is_over(
+    tmp_path: Path, go: Ask, later: Callable[[float], None]
+) -> None:
+    """One body goes with the request and one stays; ten days later both are gone, each by an order that names its key."""
+    with opened(tmp_path, Schedule(days={**BUILT_IN, "trade": 10}, binding=("trade",))) as custody:
+        custody.write(draft(), draft(retention="trade"))
+        assert custody.erase().outcome is Outcome.NO
+        custody.ledger.seal()
+        told = audited(go, tmp_path)
+        assert (told["Erased"], told["Kinds"]["erasure.deferred"]) == (1, 1)
+        later(10)
+        assert len(custody.custodian.repeat()) == 1
+        custody.ledger.seal()
+        told = audited(go, tmp_path)
+        assert (told["Erased"], told["Left"], told["Kinds"]["erasure.order"]) == (2, 0, 2)
+
+
 @pytest.mark.fault(54)
 @pytest.mark.verifier("go")
 @pytest.mark.tool("go")
@@ -313,6 +344,95 @@ def test_what_a_witness_cosigned_before_and_after_a_restart_is_one_history(
     book.close()
     assert times(node, (TREE.note(9), before.body), (TREE.note(12), after.body)) == [NOW_S, NOW_S]
     assert TREE.continued(go, 9, 12, TREE.proof(9, 12))
+
+
+@contextmanager
+def answering(port: int, witness: Witness) -> Iterator[None]:
+    """A witness on the port where nobody answered before."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            answer = witness.add_checkpoint(self.rfile.read(int(self.headers["content-length"])))
+            self.send_response(answer.status)
+            self.send_header("content-type", answer.media)
+            self.end_headers()
+            self.wfile.write(answer.body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = HTTPServer(("127.0.0.1", port), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    for _ in range(400):
+        if happened():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("it did not happen within 20 s")
+
+
+@pytest.mark.fault(38)
+@pytest.mark.verifier("ours", "go")
+@pytest.mark.tool("go")
+@pytest.mark.timeout(300)
+async def test_go_finds_the_log_whole_without_a_silent_witness_and_the_quorum_only_with_it(
+    tmp_path: Path, go: Ask
+) -> None:
+    """It takes connections and says nothing: records are durable and sealed as ever; no policy of one in one takes their checkpoint."""
+    silent = socket.create_server(("127.0.0.1", 0))
+    silent.settimeout(10)
+    port = silent.getsockname()[1]
+    plan = Plan(((f"http://127.0.0.1:{port}", Verifier(WITNESS.vkey)),), 1, witness_every_s=0.2)
+    own = replace(settings(tmp_path), plan=plan)
+    recorder, root, ready = Recorder(own, Ledger(own)), tmp_path / "evidence", threading.Event()
+    running = threading.Thread(target=recorder.run, args=(ready.set,))
+    running.start()
+    assert ready.wait(10)
+    vkey = (root / "log.vkey").read_text().strip()
+
+    def sealed() -> int:
+        return parse(Verifier(vkey).verify((root / "checkpoint").read_bytes())).size
+
+    def judged(path: str) -> tuple[Any, ...]:
+        """Go's verdict on the log, and by Go and by us, whether none or one of the witnesses has to have cosigned."""
+        note = (root / path).read_bytes()
+        asked = {"Vkey": vkey, "Checkpoint": note.decode(), "Witnesses": [WITNESS.vkey]}
+        told = [go({**asked, "Quorum": quorum, "Audit": str(root)}) for quorum in (0, 1)]
+        policies = [of_witnesses([Verifier(vkey)], some, None) for some in ((), plan.witnesses)]
+        ours = [policy.witnessed(note).quorum for policy in policies]
+        return told[0]["Verdict"], [one["Witnessed"] for one in told], ours
+
+    client = RecorderClient(own.socket, wid="gateway-1", deadline_s=2)
+    try:
+        await client.connect()
+        with closing(silent), closing(silent.accept()[0]):
+            began = time.monotonic()
+            receipts = [await client.append(draft()) for _ in range(100)]
+            assert time.monotonic() - began < 2, "nothing waits for a witness"
+            await until(lambda: sealed() > receipts[-1].index)
+            assert judged("checkpoint") == ("valid", [True, False], [True, False])
+        keys = {"test.example/log": [Verifier(vkey)]}
+        with (
+            closing(Book(tmp_path, create=True)) as book,
+            answering(port, Witness(book, [WITNESS], keys, lambda: NOW_S)),
+        ):
+            await until((root / "cosig" / "latest").exists)
+            assert judged("cosig/latest") == ("valid", [True, True], [True, True])
+            await client.close()
+            recorder.stop()
+            running.join()
+    finally:
+        await client.close()
+        recorder.stop()
+        running.join()
 
 
 @pytest.mark.fault(34)

@@ -8,12 +8,17 @@ import gzip
 import io
 import struct
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import msgspec
 import orjson
 import zstandard
+from tests.beacons import QUICKNET_123
+from tests.beacons import Signer as OwnBeacon
+from tests.properties import signed
 from tests.published import COSIGNER, ORIGIN, SIGNER, Published
 
 from magistrate.adapters.detectors import remote
@@ -36,6 +41,7 @@ from magistrate.evidence import (
     tiles,
     timestamp,
     trust,
+    witness,
 )
 from magistrate.evidence.draft import Body, Draft
 from magistrate.evidence.hold import Person
@@ -74,6 +80,11 @@ BUNDLE = bundle.write_bundle(
     0, [bundle.Exported(RAW, PROOF, {"request": (b"hello", bytes(32))}, 1)], "quorum none\n"
 )
 RULE = b'@id("a") @mode("enforce")\npermit (principal, action, resource) when { context.labels.contains("pii") };\n'
+SEEDS = Path(__file__).parent / "seeds"
+STAMP, ROOT = ((SEEDS / name).read_bytes() for name in ("stamp.tsr", "stamp.pem"))
+"""OpenSSL's stamp of ``hello``, and the root of its authority (`tests.authority`)."""
+AUTHORITY = timestamp.Authority(ROOT)
+PULSE = orjson.dumps(OwnBeacon().answer(1_700_000_000))
 SIGNED_BEACON = orjson.dumps({"kind": "signed", "name": "ours", "public_key": "aa" * 32})
 
 
@@ -132,11 +143,18 @@ PARSERS = (
     Parser("a witness policy", text_of(trust.parse), (trust.TrustError,),
            (f"log {SIGNER.vkey}\nwitness w {COSIGNER.vkey}\nquorum w\n".encode(),), (trust,)),
     Parser("a beacon's description", beacon.read_source, (beacon.BeaconError,), (SIGNED_BEACON,), (beacon,)),
-    Parser("a beacon's answer", lambda data: beacon.drawn(beacon.Signed("ours", bytes(32)), data), (beacon.BeaconError,),
-           (b'{"value": "00", "signature": "00"}',), (beacon,)),
-    Parser("a time-stamp", timestamp.decode, (timestamp.StampError,), (b"\x30\x03\x02\x01\x00",), (timestamp,)),
+    Parser("a beacon's answer", partial(beacon.drawn, signed.BEACON), (beacon.BeaconError,), (PULSE,), (beacon,)),
+    Parser("a drand round", partial(beacon.drawn, signed.DRAND), (beacon.BeaconError,), (orjson.dumps(QUICKNET_123),), (beacon,)),
+    Parser("a time-stamp", timestamp.decode, (timestamp.StampError,), (STAMP,), (timestamp,)),
+    Parser("a time-stamp that is verified", lambda data: AUTHORITY.verify(data, b"hello"), (timestamp.StampError,), (STAMP,), (timestamp,)),
+    Parser("an authority's certificates", timestamp.Authority, (timestamp.StampError,), (ROOT,), (timestamp,)),
     Parser("a bundle's archive", unpacked, members.UNREADABLE, (BUNDLE,), (members,)),
     Parser("a bundle", lambda data: bundle.verify_bundle(data, SIGNER.vkey), (), (BUNDLE,), (bundle, members, page)),
+    Parser("a log that its operator signed", signed.judged_log, (), signed.SEEDS, ()),
+    Parser("an exported call that its operator signed", signed.judged_bundle, (), signed.SEEDS, ()),
+    Parser("a request to a witness", witness.parse, (witness.Refusal,), (witness.Request(1, PROOF.path, NOTE).encode(),), (witness,)),
+    Parser("a witness's answer", lambda data: witness.cosignatures(data, NOTE, note.Verifier(COSIGNER.vkey)), (note.NoteError,),
+           (COSIGNER.line(LOG.text(LOG.size), 1_700_000_000),), (witness,)),
     Parser("a draft", frames.unpack_draft, UNDECODABLE,
            (frames.pack_draft(1, DRAFT)[0][13:],), (frames,)),
     Parser("a piece of a draft", lambda data: frames.read_piece(memoryview(data)), (struct.error,),

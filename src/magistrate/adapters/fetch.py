@@ -61,16 +61,16 @@ def exchange(ask: Ask) -> Answer:
             )
             target = (url.path or "/") + (f"?{url.query}" if url.query else "")
             connection.request("GET" if ask.body is None else "POST", target, ask.body, headers)
-            response = connection.getresponse()
-            body = b""
-            while piece := response.read1(min(_PIECE, ask.limit + 1 - len(body))):
-                body += piece
-                if len(body) > ask.limit:
-                    raise Unreachable(f"answers with more than {ask.limit} bytes")
-                if time.monotonic() > deadline:
-                    raise Unreachable(f"did not finish within {ask.within_s:g} s")
-            media = (response.getheader("content-type") or "").partition(";")[0].strip().lower()
-            return Answer(response.status, media, body)
+            with connection.getresponse() as response:
+                body = b""
+                while piece := response.read1(min(_PIECE, ask.limit + 1 - len(body))):
+                    body += piece
+                    if len(body) > ask.limit:
+                        raise Unreachable(f"answers with more than {ask.limit} bytes")
+                    if time.monotonic() > deadline:
+                        raise Unreachable(f"did not finish within {ask.within_s:g} s")
+                media = (response.getheader("content-type") or "").partition(";")[0].strip().lower()
+                return Answer(response.status, media, body)
         finally:
             connection.close()
     except Unreachable:

@@ -68,6 +68,10 @@ def recorder_plan(evidence: EvidenceSetting) -> Plan:
             stamp_every_s=evidence.timestamp_every_s,
             beacons=tuple((one.url, source) for one, source in zip(evidence.beacon, sources, strict=True)),
             beacon_every_s=evidence.beacon_every_s,
+            also={
+                **{one.url: one.also for one in evidence.timestamp},
+                **{one.url: one.also for one in evidence.beacon},
+            },
         )
     except ValueError as error:
         raise ConfigurationError(str(error), "evidence.witness") from None

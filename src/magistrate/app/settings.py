@@ -130,7 +130,7 @@ class RetentionSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     default: ClassName = STANDARD
     """What a record gets that no label claims."""
     binding: tuple[ClassName, ...] = BINDING
-    """Classes whose keys an erasure leaves alone, because a law binds more than the request."""
+    """Classes whose keys an erasure leaves alone until their time is over, because a law binds more than the request."""
 
     def schedule(self) -> Schedule:
         """Return it as one value."""
@@ -143,6 +143,10 @@ class RetentionSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 Url = Annotated[str, Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$", description="An http(s) URL.")]
+
+
+MOST_ADDRESSES = 8
+"""Each may take some seconds to fail, and others wait their turn."""
 
 
 class WitnessSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -160,6 +164,8 @@ class TimestampSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: Url
     ca: str
     """PEM file of the certificates that its stamps are verified with, ending in a root."""
+    also: Annotated[tuple[Url, ...], Meta(max_length=MOST_ADDRESSES)] = ()
+    """Other addresses of the same authority, asked in turn while those before them do not answer well."""
 
 
 class BeaconSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -169,6 +175,8 @@ class BeaconSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where it tells its newest value; a drand network's `…/public/latest`."""
     source: str
     """JSON file that says who signs: what a drand network answers at `…/info`, or `{"kind": "signed", "name", "public_key"}`."""
+    also: Annotated[tuple[Url, ...], Meta(max_length=MOST_ADDRESSES)] = ()
+    """Other addresses of the same beacon, asked in turn while those before them do not answer well."""
 
 
 Promised = Literal["before-effect", "bounded-async"]

@@ -4,8 +4,11 @@ A record's class and ``until`` are fixed when it is written. A class may be leng
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
+
+from magistrate.evidence.canonical import LARGEST_INTEGER
 
 DAY_US = 86_400_000_000
 LAST_DAY = 2_932_896
@@ -22,7 +25,7 @@ LABELS: Mapping[str, str] = {"phi": "hipaa", "pci": "pci"}
 
 
 class Schedule(msgspec.Struct, frozen=True):
-    """Days of each class, the class of each label, and the classes that even an erasure must leave alone."""
+    """Days of each class, the class of each label, and the classes that even an erasure must leave alone for their time."""
 
     days: dict[str, int] = msgspec.field(default_factory=lambda: dict(BUILT_IN))
     labels: dict[str, str] = msgspec.field(default_factory=lambda: dict(LABELS))
@@ -49,6 +52,13 @@ class Schedule(msgspec.Struct, frozen=True):
             raise ValueError(f"the retention class `{name}` is not configured")
         days = self.days[name]
         return {"class": name, "days": days, "until": now_us + days * DAY_US}
+
+    def end_of(self, bound: "Bound") -> int | None:
+        """Return when a key may go, in microseconds: as its records say, or later where its class was lengthened since."""
+        if bound.until_us is None:
+            return None
+        lengthened = bound.begun_us + self.days.get(bound.retention, 0) * DAY_US
+        return min(max(bound.until_us, lengthened), LARGEST_INTEGER)
 
     def strengthened_by(self, kept: "Promised") -> tuple["Schedule", list[dict[str, object]]]:
         """Return the schedule in force where ``kept`` was in force before, and what that changes or refuses to change.
@@ -80,11 +90,29 @@ class Schedule(msgspec.Struct, frozen=True):
         return Promised(self.days, self.binding)
 
 
+class Bound(msgspec.Struct, frozen=True):
+    """A key that a binding class keeps, and until when: by the newest ``until`` of the records under it.
+
+    ``begun_us`` is when the retention of the newest began. No ``until_us``: not all of its records can be read now.
+    """
+
+    kid: str
+    retention: str
+    until_us: int | None = None
+    begun_us: int = 0
+
+
 class Promised(msgspec.Struct, frozen=True):
     """What of a schedule can only grow."""
 
     days: dict[str, int] = {}
     binding: tuple[str, ...] = ()
+
+
+def span_of(header: Mapping[str, Any]) -> tuple[int, int]:
+    """Return when a record's retention began and until when it lasts, in microseconds, as the recorder stamped it."""
+    ret = header["ret"]
+    return ret["until"] - ret["days"] * DAY_US, ret["until"]
 
 
 def day_of(header: Mapping[str, object]) -> int:

@@ -8,7 +8,8 @@ token needs nothing beside it, and it bounds the time of every record below its 
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import msgspec
@@ -54,16 +55,14 @@ class Authority:
     """
 
     def __init__(self, pem: bytes) -> None:
-        try:
+        with _refused("the authority's file is no list of PEM certificates"):
             certificates = x509.load_pem_x509_certificates(pem)
-        except ValueError:
-            raise StampError("the authority's file is no list of PEM certificates") from None
-        if len(certificates) > MOST_CERTIFICATES:
-            raise StampError(f"more than {MOST_CERTIFICATES} certificates")
-        issuers = [one for one in certificates if _may_issue(one)]
-        self._roots = [one for one in issuers if one.subject == one.issuer]
-        self._between = [one for one in issuers if one.subject != one.issuer]
-        pinned = [one for one in certificates if not _may_issue(one)]
+            if len(certificates) > MOST_CERTIFICATES:
+                raise StampError(f"more than {MOST_CERTIFICATES} certificates")
+            issuers = [one for one in certificates if _may_issue(one)]
+            self._roots = [one for one in issuers if one.subject == one.issuer]
+            self._between = [one for one in issuers if one.subject != one.issuer]
+            pinned = [one for one in certificates if not _may_issue(one)]
         if not self._roots or len(pinned) > 1:
             raise StampError(
                 "the authority's file needs a root, and at most one certificate that pins the signer"
@@ -78,16 +77,18 @@ class Authority:
             StampError: with the reason.
         """
         answer = decode(token)
-        signer = _signer(answer, self._pinned)
+        with _refused("the token's certificates cannot be read"):
+            signer = _signer(answer, self._pinned)
         verifier = VerifierBuilder(
             roots=self._roots, intermediates=self._between, tsa_certificate=self._pinned, nonce=nonce
         ).build()
-        try:
-            verifier.verify_message(answer, text)
-        except (VerificationError, ValueError) as error:
-            raise _refusal(str(error)) from None
-        info = answer.tst_info
-        return Stamp(signer.subject.rfc4514_string(), _microseconds(info.gen_time), _accuracy(answer))
+        with _refused("the token cannot be read"):
+            try:
+                verifier.verify_message(answer, text)
+            except (VerificationError, ValueError) as error:
+                raise _refusal(str(error)) from None
+            info = answer.tst_info
+            return Stamp(signer.subject.rfc4514_string(), _microseconds(info.gen_time), _accuracy(answer))
 
 
 def request(text: bytes) -> tuple[bytes, int]:
@@ -141,24 +142,35 @@ def first_to_hold(token: bytes, text: bytes, authorities: Sequence[Authority]) -
     raise Forged(reasons) if forged else StampError(reasons)
 
 
+@contextmanager
+def _refused(what: str) -> Iterator[None]:
+    """Turn whatever the libraries raise about what is not well formed into a `StampError`.
+
+    They read on demand, and what they raise then is not theirs to promise: ValueError, KeyError, x509's own.
+    """
+    try:
+        yield
+    except StampError:
+        raise
+    except Exception as error:  # noqa: BLE001  because of the line above; a token is a stranger's bytes
+        raise StampError(f"{what}: {str(error) or type(error).__name__}") from None
+
+
 def _signer(answer: TimeStampResponse, pinned: x509.Certificate | None) -> x509.Certificate:
     """Return the signer's certificate: the one that the signed part names, carried by the token or pinned.
 
     A token may carry the certificates of its chain and nothing else: one that somebody added is a name that a careless
     reader could take for the signer's (GHSA-3xxc-pwj6-jgrj).
     """
-    try:
-        carried = [x509.load_der_x509_certificate(one) for one in answer.signed_data.certificates]
-        infos = list(answer.signed_data.signer_infos)
-        found = [
-            one
-            for one in carried or ([pinned] if pinned else [])
-            for info in infos
-            if (one.issuer, one.serial_number) == (info.issuer, info.serial_number)
-        ]
-        strangers = [one for one in carried if one not in found and not _may_issue(one)]
-    except ValueError as error:
-        raise StampError(f"the token's certificates cannot be read: {error}") from None
+    carried = [x509.load_der_x509_certificate(one) for one in answer.signed_data.certificates]
+    infos = list(answer.signed_data.signer_infos)
+    found = [
+        one
+        for one in carried or ([pinned] if pinned else [])
+        for info in infos
+        if (one.issuer, one.serial_number) == (info.issuer, info.serial_number)
+    ]
+    strangers = [one for one in carried if one not in found and not _may_issue(one)]
     if len(infos) != 1 or len(found) != 1:
         raise StampError("the token does not carry its signer's certificate, and none is pinned")
     if strangers:

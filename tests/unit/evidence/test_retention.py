@@ -5,7 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from magistrate.evidence.absence import Absences
-from magistrate.evidence.retention import BUILT_IN, DAY_US, FLOORS, Promised, Schedule, day_of, ended
+from magistrate.evidence.canonical import LARGEST_INTEGER
+from magistrate.evidence.retention import (
+    BUILT_IN,
+    DAY_US,
+    FLOORS,
+    Bound,
+    Promised,
+    Schedule,
+    day_of,
+    ended,
+    span_of,
+)
 from magistrate.evidence.segment import folder_of
 
 NOW = 1_800_000_000_000_000
@@ -122,3 +133,17 @@ def test_pruned_is_told_from_missing_and_from_too_early() -> None:
         assert told(2, _prune("body/t/c/d", nonsense, 100)) == (0, [False])
     assert told(1, {"t": "erasure.order", "ts": 1, "ext": {"kids": ["k-1", 5]}}) == (0, [])
     assert told(1, {"t": "erasure.order", "ts": 1, "ext": {"kids": "k-1"}}) == (0, [False])
+
+
+@pytest.mark.requirement("A4")
+@given(
+    written=st.lists(st.tuples(st.integers(0, 1 << 52), st.integers(1, 4000)), min_size=1),
+    days=st.integers(1, 4000),
+)
+def test_a_key_is_bound_as_long_as_any_of_its_records(written: list[tuple[int, int]], days: int) -> None:
+    """Each record by itself, by what it was stamped with or by what its class is now, whichever is later."""
+    spans = [span_of({"ret": Schedule({"trade": then}).stamp("trade", when)}) for when, then in written]
+    bound = Bound("k", "trade", max(until for _, until in spans), max(begun for begun, _ in spans))
+    each = [when + max(then, days) * DAY_US for when, then in written]
+    assert Schedule({"trade": days}).end_of(bound) == min(max(each), LARGEST_INTEGER)
+    assert Schedule({"trade": days}).end_of(Bound("k", "trade")) is None

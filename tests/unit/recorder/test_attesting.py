@@ -58,17 +58,20 @@ class World:
         if host in self.cut:
             raise Unreachable(self.cut[host])
         assert ask.body is not None
-        if host == "tsa":
+        if host.startswith("tsa"):
             assert self.tsa is not None
             return Answer(200, "application/timestamp-reply", self.tsa.reply(ask.body))
         assert ask.url.endswith("/add-checkpoint")
         answer = self.witnesses[host].add_checkpoint(ask.body)
         return Answer(answer.status, answer.media.partition(";")[0], answer.body)
 
-    def attester(self, quorum: int | None = None) -> Attester:
+    def attester(self, quorum: int | None = None, also: tuple[str, ...] = ()) -> Attester:
         authorities = (("http://tsa/", Authority(self.tsa.ca.read_bytes())),) if self.tsa else ()
         plan = Plan(
-            (("http://w1", Verifier(W1.vkey)), ("http://w2/", Verifier(W2.vkey))), quorum, authorities
+            (("http://w1", Verifier(W1.vkey)), ("http://w2/", Verifier(W2.vkey))),
+            quorum,
+            authorities,
+            also={"http://tsa/": also},
         )
         return Attester(self.root, SIGNER.vkey, plan, stamped=self.stamped.append, send=self.send)
 
@@ -241,6 +244,30 @@ def test_a_stamp_is_kept_for_the_cosigned_checkpoint_and_named_in_what_follows(
         assert standings is not None
         assert standings.parties[2].fails == "does not answer within 5 s"
         assert len(tokens(PosixObjects(world.root))) == 1
+    finally:
+        for book in world.books.values():
+            book.close()
+
+
+@pytest.mark.tool("openssl")
+@pytest.mark.requirement("A7")
+def test_an_authority_is_asked_at_its_next_address_while_the_first_is_down(tmp_path: Path, tool: str) -> None:
+    """One stamp, of whoever answers first; an outage is what all of them are away for."""
+    world = World(tmp_path, make(tmp_path / "tsa", tool))
+    try:
+        attester = world.attester(also=("http://tsa-2/",))
+        world.grow(5)
+        world.cut["tsa"] = "connection refused"
+        assert attester.stamp()
+        assert (world.asked, len(tokens(PosixObjects(world.root)))) == (["tsa", "tsa-2"], 1)
+        world.cut.clear()
+        assert attester.stamp()
+        assert world.asked[2:] == ["tsa"]
+        world.cut |= {"tsa": "connection refused", "tsa-2": "no route to host"}
+        assert not attester.stamp()
+        standings = read_standings(world.root)
+        assert standings is not None
+        assert "`http://tsa/`: connection refused; `http://tsa-2/`: no route" in standings.parties[2].fails
     finally:
         for book in world.books.values():
             book.close()

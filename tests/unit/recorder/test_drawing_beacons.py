@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from pathlib import Path
 
 import msgspec
@@ -21,11 +22,11 @@ from magistrate.evidence.beacon import Drawn, read_source
 class Drawing:
     """An attester with one beacon, and what it hands on."""
 
-    def __init__(self, root: Path, url: str, info: dict[str, object]) -> None:
+    def __init__(self, root: Path, url: str, info: dict[str, object], also: tuple[str, ...] = ()) -> None:
         Disk().make_directories(root)
         self.root = root
         self.heard: list[Drawn] = []
-        plan = Plan(beacons=((url, read_source(json.dumps(info).encode())),))
+        plan = Plan(beacons=((url, read_source(json.dumps(info).encode())),), also={url: also})
         self.attester = Attester(root, SIGNER.vkey, plan, heard=self.heard.append)
 
     @property
@@ -88,6 +89,32 @@ def test_an_outage_is_told_once_and_over_when_it_is_over(
         assert (drawing.standing.fails, len(drawing.heard)) == ("", 1)
     drawing.attester.draw()
     assert drawing.standing.fails, "and nobody is there at all"
+
+
+@pytest.mark.requirement("A7")
+def test_an_address_that_is_down_or_lies_is_no_outage_while_another_does(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are asked in turn, each time from the first; with all of them down, each is named."""
+    network = Network()
+    with serving(network) as first, serving(network) as second, serving(network) as third:
+        drawing = Drawing(tmp_path, first.url, network.info, (second.url, third.url))
+        first.down, second.says = True, b"<html>"
+        third.says = json.dumps(network.answer(time.time())).encode()
+        with caplog.at_level(logging.INFO, "magistrate.recorder"):
+            drawing.attester.draw()
+        assert (caplog.records, drawing.standing.fails, len(drawing.heard)) == ([], "", 1)
+        third.down = True
+        drawing.attester.draw()
+        assert drawing.standing.fails.startswith("none of 3 addresses does: ")
+        assert all(
+            f"`{one.url}`: {why}" in drawing.standing.fails
+            for one, why in ((first, "answers with status 503"), (second, "answers with what is no"))
+        )
+        first.down, second.says = False, None
+        first.says = json.dumps(network.answer(time.time() + 5)).encode()
+        drawing.attester.draw()
+        assert (drawing.standing.fails, len(drawing.heard)) == ("", 2)
 
 
 @pytest.mark.requirement("A7")

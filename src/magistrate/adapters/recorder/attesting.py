@@ -9,10 +9,12 @@ everybody who was asked stands; an outage is logged when it begins and when it e
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -46,6 +48,8 @@ LARGEST_ANSWER = 64 * 1024
 
 log = logging.getLogger("magistrate.recorder")
 
+Asked = TypeVar("Asked")
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -58,6 +62,8 @@ class Plan:
     stamp_every_s: float = STAMP_EVERY_S
     beacons: tuple[tuple[str, Source], ...] = ()
     beacon_every_s: float = STAMP_EVERY_S
+    also: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Further addresses of an authority or a beacon, by its first: asked in turn, where the one before did not do."""
 
     @property
     def empty(self) -> bool:
@@ -193,7 +199,8 @@ class Attester:
         for number, (standing, (url, authority)) in enumerate(asked):
             path = f"receipts/{checkpoint.size}{f'.{number}' if number else ''}.tsr"
             try:
-                token = self._token(url, authority, checkpoint.text().encode())
+                text = checkpoint.text().encode()
+                token = self._at_any(url, partial(self._token, authority, text))
                 self._put(path, token)
             except (OSError, StampError) as error:
                 self._fails(standing, str(error))
@@ -210,7 +217,7 @@ class Attester:
         asked = self._standings.parties[len(self._plan.witnesses) + len(self._plan.authorities) :]
         for standing, (url, source) in zip(asked, self._plan.beacons, strict=True):
             try:
-                found = self._value(url, source)
+                found = self._at_any(url, partial(self._value, source))
             except (OSError, BeaconError, Unverifiable) as error:
                 self._fails(standing, str(error))
                 continue
@@ -282,7 +289,21 @@ class Attester:
             raise Contradiction("it says that the log is no continuation of what it saw: the log was forked")
         raise Unreachable(f"answers with status {answer.status}: {answer.body[:120]!a}")
 
-    def _token(self, url: str, authority: Authority, text: bytes) -> bytes:
+    def _at_any(self, url: str, ask: Callable[[str], Asked]) -> Asked:
+        """Return what the first address says that does. One that is down is no outage while another is not."""
+        failed: list[Exception] = []
+        addresses = (url, *self._plan.also.get(url, ()))
+        for address in addresses:
+            try:
+                return ask(address)
+            except (OSError, StampError, BeaconError) as error:
+                failed.append(error)
+        if len(addresses) == 1:
+            raise failed[0]
+        said = "; ".join(f"`{address}`: {error}" for address, error in zip(addresses, failed, strict=True))
+        raise Unreachable(f"none of {len(addresses)} addresses does: {said}")
+
+    def _token(self, authority: Authority, text: bytes, url: str) -> bytes:
         asked, nonce = timestamp.request(text)
         answer = self._send(Ask(url, asked, timestamp.REQUEST_TYPE, limit=timestamp.LARGEST_TOKEN))
         if answer.status != 200:
@@ -290,7 +311,7 @@ class Attester:
         authority.verify(answer.body, text, nonce=nonce)
         return answer.body
 
-    def _value(self, url: str, source: Source) -> Drawn:
+    def _value(self, source: Source, url: str) -> Drawn:
         answer = self._send(Ask(url, limit=LARGEST_BEACON))
         if answer.status != 200:
             raise Unreachable(f"answers with status {answer.status}")

@@ -94,6 +94,12 @@ def against_erasure(holds: Iterable[Held], subject: Subject, index: AllRecords) 
     return found
 
 
+def spelled_holds(holds: Iterable[str]) -> str:
+    """Return holds by their ids, for people."""
+    ids = sorted(holds)
+    return f"hold{'s' if len(ids) > 1 else ''} {', '.join(ids)}"
+
+
 def plain(tenant: str) -> str:
     """Return a tenant as a segment's folder spells it."""
     return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in tenant[:64]) or "default"

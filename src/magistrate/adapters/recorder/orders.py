@@ -4,12 +4,14 @@ An order travels on the recorder's socket, one message each way, on a connection
 knows from the kernel whose process asks.
 """
 
+import time
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
 from magistrate.adapters.recorder.frames import LARGEST_MESSAGE
+from magistrate.evidence.draft import Body
 from magistrate.evidence.hold import Person, Selector
 
 ORDER, ANSWER = b"C", b"R"
@@ -118,6 +120,22 @@ class Answer(msgspec.Struct, frozen=True):
     outcome: Outcome
     says: str
     facts: dict[str, Any] = {}
+
+
+def now_us() -> int:
+    """Return the time by which orders are carried out: the wall clock, in microseconds."""
+    return time.time_ns() // 1000
+
+
+def by_whom(person: Person, uid: int) -> dict[str, object]:
+    """Return who ordered something, as its record says it: never by name."""
+    return {"uid": uid, "token": person.token}
+
+
+def reasoned(reason: str, by: Person) -> tuple[Body, ...]:
+    """Return reason and name as an encrypted body: both may name people, and a header can never be deleted."""
+    document = {"reason": reason[:LONGEST_REASON], "by": by.name}
+    return (Body("reason", "application/json", msgspec.json.encode(document)),) if reason or by.name else ()
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -240,7 +240,7 @@ class Recorder:
         """Carry out erasures whose time has come: a hold that nobody confirmed lapses without anybody's order."""
         try:
             for done in self._custodian.repeat():
-                log.info("an erasure that had been deferred is carried out: %s", done)
+                log.info("an erasure that had waited: %s", done)
         except REFUSALS as error:
             log.error("deferred erasures wait: %s", error)
 

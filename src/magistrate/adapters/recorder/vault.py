@@ -13,6 +13,7 @@ import hmac
 import os
 import sqlite3
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.rootkey import RootKey
+from magistrate.evidence.retention import Bound
 from magistrate.evidence.seal import derive
 from magistrate.exchange.errors import ConfigurationError
 
@@ -61,7 +63,11 @@ class Erasing(msgspec.Struct, frozen=True):
     kids: tuple[str, ...]
     kept: dict[str, int] = {}
     last: bool = True
-    """Whether the person's name goes too, unless keys of theirs are kept. More keys than one order names take several."""
+    """Whether the person's name goes too, unless keys of theirs are left. More keys than one order names take several."""
+    bound: tuple[Bound, ...] = ()
+    """What is erased by itself later; it stands with the last order, and so does who asked."""
+    uid: int = 0
+    token: str = ""
 
 
 class Vault:
@@ -184,6 +190,19 @@ class Vault:
             (name, _wrap(self._lookup_key, value, f"standing\0{name}", fresh=True)),
         )
 
+    def retire(self, kids: Iterable[str]) -> None:
+        """Let no further body be written under these keys, durably: whoever comes after them gets new ones.
+
+        They open what they opened. Raises sqlite3.Error.
+        """
+        self.settle()
+        with self._database:
+            self._database.execute("BEGIN IMMEDIATE")
+            self._database.executemany(
+                "UPDATE keys SET lookup = ? WHERE kid = ?", ((os.urandom(32), kid) for kid in kids)
+            )
+        self._forget_cached()
+
     def begin_erasure(self, erasing: Erasing) -> None:
         """Destroy keys, and with the last of them the person's name; all or nothing, durably.
 
@@ -194,8 +213,12 @@ class Vault:
         with self._database:
             self._database.execute("BEGIN IMMEDIATE")
             self._database.executemany("DELETE FROM keys WHERE kid = ?", ((kid,) for kid in erasing.kids))
-            if erasing.last and not erasing.kept:
-                self._database.execute("DELETE FROM handles WHERE handle = ?", (erasing.subject.handle,))
+            if erasing.last:
+                handle = erasing.subject.handle
+                self._database.execute(
+                    "DELETE FROM handles WHERE handle = ? AND NOT EXISTS (SELECT 1 FROM keys WHERE handle = ?)",
+                    (handle, handle),
+                )
             sealed = _wrap(
                 self._lookup_key, msgspec.json.encode(erasing), f"erasing\0{erasing.id}", fresh=True
             )

@@ -45,6 +45,8 @@ type question struct {
 	Signatures  []signature
 	Notes       [][]byte // are they signed by Vkey?
 	Archives    [][]byte
+	Witnesses   []string // their keys: have Quorum of them cosigned Checkpoint?
+	Quorum      int
 }
 
 type answer struct {
@@ -54,6 +56,7 @@ type answer struct {
 	Inclusion   []bool
 	Consistency []bool
 	Signatures  []bool
+	Witnessed   bool
 	Verdict     string // of the audit
 	Why         string
 	Told        told // what else the log tells, as far as it was read
@@ -166,6 +169,7 @@ func main() {
 				err := tlog.CheckTree(hashes(c.Path), tree.N, tree.Hash, c.Size, old)
 				a.Consistency = append(a.Consistency, err == nil)
 			}
+			a.Witnessed = witnessed(q)
 			a.Derived = q.Tiles != "" && derived(tree, q.Tiles, q.Inclusion)
 		}
 		if q.Audit != "" {
