@@ -3,16 +3,20 @@
 import base64
 import codecs
 import re
+from math import ceil, floor
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from magistrate.classify.codings import Run
 from magistrate.classify.digits import cards as card_numbers
-from magistrate.classify.encodings import LAYERS, SHORTEST_TEXT, _texts
+from magistrate.classify.disguised import NAMES, ROTATIONS
+from magistrate.classify.encodings import LAYERS, READERS, runs
 from magistrate.classify.hit import Hit, merge
 from magistrate.classify.inspector import LONGEST_CHAIN, MOST_HELD, Inspector
-from magistrate.classify.rule import VALUE_GROUPS
+from magistrate.classify.morse import LETTERS
+from magistrate.classify.rule import LONGEST_CONTEXT, VALUE_GROUPS
 from magistrate.classify.rules import LONGEST_VALUE, RULES, Rule
 from magistrate.classify.scanner import Scanner
 from magistrate.classify.views import view_of
@@ -129,11 +133,42 @@ def encoded(draw: st.DrawFn) -> str:
     text = draw(st.sampled_from(["", "to ", "password: ", "x" * 30])) + draw(values | cards)
     for _ in range(draw(st.integers(1, 2))):
         text = draw(
-            st.sampled_from(["base64", "url", "hex", "spaced", "escaped", "rot13", "reversed"]).map(
-                lambda how: _coded(text, how)
-            )
+            st.sampled_from(
+                [
+                    "base64",
+                    "url",
+                    "hex",
+                    "spaced",
+                    "escaped",
+                    "rot13",
+                    "rot47",
+                    "rot5",
+                    "reversed",
+                    "morse",
+                    "look-alikes",
+                ]
+            ).map(lambda how: _coded(text, how))
         )
     return draw(st.sampled_from(["", "A", "ab", "zzz9"])) + text
+
+
+SIGNS = {letter: signs for signs, letter in LETTERS.items()}
+SECRETS = ("hunter2!Zx9", "'k3J9sLq0PzX7'", '"5f7bbc4e3ac7bf84982956430f9449"', "correct-horse", "9x")
+
+
+@st.composite
+def named(draw: st.DrawFn) -> str:
+    """A secret under its name, the name or all of it in disguise."""
+    name, gives = draw(st.sampled_from(NAMES)), draw(st.sampled_from([": ", "=", " = ", '": ', " => ", ":"]))
+    text = name + draw(st.sampled_from(["", "_prod", "2"])) + gives + draw(st.sampled_from(SECRETS))
+    text = draw(st.sampled_from([text, text.title(), text.upper()]))
+    how = draw(st.sampled_from(["leet", "rot5", "rot13", "rot47", "reversed", "morse", "base64", "spaced"]))
+    text = text.replace("o", "0").replace("e", "3").replace("a", "@") if how == "leet" else _coded(text, how)
+    return (
+        _coded(text, draw(st.sampled_from(["base64", "hex", "reversed", "spaced"])))
+        if draw(st.integers(0, 4)) == 0
+        else text
+    )
 
 
 def _coded(text: str, how: str) -> str:
@@ -149,8 +184,18 @@ def _coded(text: str, how: str) -> str:
             return " ".join(text)
         case "rot13":
             return codecs.encode(text, "rot13")
+        case "rot47" | "rot5":
+            return text.translate(
+                {new: old for old, new in ROTATIONS[25 if how == "rot47" else 4][1].items()}
+            )
         case "reversed":
             return text[::-1]
+        case "morse":
+            return " / ".join(" ".join(SIGNS.get(c, c) for c in word.upper()) for word in text.split(" "))
+        case "look-alikes":
+            return re.sub(
+                r"(?<=\d)[0158]+(?=\d)", lambda m: m[0].translate(str.maketrans("0158", "OlSB")), text
+            )
     return "".join(ESCAPES[n % 5](c) if n % 3 == 0 and c.isascii() else c for n, c in enumerate(text))
 
 
@@ -160,6 +205,7 @@ joints = st.sampled_from(
 pieces = (
     disguised()
     | encoded()
+    | named()
     | values
     | examples
     | prose
@@ -215,6 +261,7 @@ def whole(text: str) -> list[Seen]:
 
 
 @pytest.mark.requirement("P6")
+@example(("\\u00ada.lovelace@analytical.org", list("\\u00ada.lovelace@analytical.org")))
 @calm
 @given(cut_texts())
 def test_a_text_in_pieces_is_judged_as_it_is_whole(case: tuple[str, list[str]]) -> None:
@@ -277,21 +324,50 @@ def every_hit(text: str) -> list[tuple[str, int, int, int]]:
     ]
 
 
-def decoded_hits(text: str, layers: int) -> list[tuple[str, int, int, int]]:
-    """What is encoded in ``text``, led back to it: one run and one alignment at a time."""
+LABELS = {rule.id: rule.label for rule in RULES} | {"card": "pci.pan"}
+
+
+def spelled(run: Run) -> list[tuple[int, int]]:
+    """Where each character of ``run`` is spelled."""
+    coding, count = run.coding, len(run.plain)
+    if run.places:
+        return list(run.places)
+    if coding.backwards:
+        return [(run.origin - n - 1, run.origin - n) for n in range(count)]
+    edge = [n * coding.coded / coding.plain for n in range(count + 1)]
+    return [(run.origin + floor(edge[n]), run.origin + ceil(edge[n + 1]) - coding.gap) for n in range(count)]
+
+
+def decoded_hits(text: str, layers: int, named: bool = False) -> list[tuple[str, int, int, int]]:
+    """What is encoded in ``text``, led back to it: one run and one alignment at a time.
+
+    ``named``: it was a name in disguise that led here, and no second one is looked for.
+    """
     found = []
-    for origin, coding, plain in _texts(text):
-        for stretch in re.finditer(rb"[\t\n\r\x20-\x7e]{%d,}" % SHORTEST_TEXT, plain):
+    for run in runs(text, range(len(READERS))):
+        coding, places = run.coding, spelled(run)
+        if coding.announced and named:
+            continue
+        for stretch in re.finditer(rb"[\t\n\r\x20-\x7e]{%d,}" % coding.shortest, run.plain):
             inner = stretch[0].decode()
-            hits = every_hit(inner) + (decoded_hits(inner, layers - 1) if layers > 1 else [])
-            for rule, *places in hits:
-                start, end, extent = (stretch.start() + place for place in places)
-                first = start * coding.coded // coding.plain
-                last, read = (-(-each * coding.coded // coding.plain) - coding.gap for each in (end, extent))
+            inside = decoded_hits(inner, layers - 1, named or coding.announced) if layers > 1 else []
+            for rule, start, end, extent in every_hit(inner) + inside:
+                where = places[stretch.start() + start : stretch.start() + end]
+                read = places[stretch.start() + start : stretch.start() + extent]
+                first, last = min(place[0] for place in where), max(place[1] for place in where)
+                until = max(place[1] for place in read)
+                if coding.labels and not LABELS[rule].startswith(coding.labels):
+                    continue
+                if coding.announced:
+                    if start > LONGEST_CONTEXT:
+                        continue
+                    until = max(until, run.origin) if coding.backwards else until
+                elif coding.mark and not coding.mark.search(text, first, last):
+                    continue
                 if rule == "private_key":
-                    last = read = min(last, first + coding.longest)
-                if read - first <= coding.longest:
-                    found.append((rule, origin + first, origin + last, origin + read))
+                    last = until = min(last, first + coding.longest)
+                if until - first <= coding.longest:
+                    found.append((rule, first, last, until))
     return found
 
 

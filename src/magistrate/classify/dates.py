@@ -40,13 +40,36 @@ _EVENT = re.compile(
     r"ricover\w+|dimess\w+|decedut\w+|internad[oa]|óbito|opgenomen|ontslagen|overleden|przyjęt\w+|wypisan\w+|zmarł\w*|inlagd|utskriven|avled)\b"
 )
 _TIME = re.compile(r"[T ]\d\d:\d\d:\d\d")
+_LONGEST_SUBJECT = 96
+"""Characters before an age in which it is told whose it is."""
+_NAME = re.compile(
+    rf"(?<!\w)(?!(?i:{_MONTH}|(?:mon|tues|wednes|thurs|fri|satur|sun)day)\b)[A-Z][a-z]+(?! \d)"
+)
+"""A capital that may begin somebody's name: not that of a month, of a day or of what is numbered."""
 _STOP = re.compile(r"[.!?;]\s|\n\s*\n")
 _AGE = re.compile(
     r"(?i)(?<![\w.,$€£-])(?:(?P<v>9\d|1[01]\d)(?=[ -]?(?:years?[ -]olds?\b|y/?o\b|yrs?[ -]old\b|jahre alt\b|-?jährig|ans\b|años\b|anni\b|anos de idade\b))"
     r"|(?<!\w)(?<=aged )(?P<w>9\d|1[01]\d)(?![\w%-]|[.,]\d)|(?<=age )(?P<x>9\d|1[01]\d)(?![\w%-]|[.,]\d)|(?<=age: )(?P<y>9\d|1[01]\d)(?![\w%-]|[.,]\d))"
 )
 
-PATTERNS = tuple(each.pattern for each in (_DATE, _BIRTH, _EVENT, _TIME, _STOP, _AGE))
+_TURNED = re.compile(
+    r"\b(?i:turned|turns|turning) (?P<v>9\d|1[01]\d)(?=\Z|[.,;:!?)]|\s(?:(?i:on|in|last|this|next|today|yesterday|tomorrow|and|when|while|years?)\b|\Z))(?![.,]\d)"
+)
+_THING = re.compile(
+    r"(?i)\b(?:bridges?|houses?|buildings?|church(?:es)?|cathedral|castle|towers?|trees?|oaks?|ships?|boats?|cars?|trains?|locomotives?|railways?|stations?|roads?|"
+    r"streets?|tunnels?|dams?|walls?|roofs?|pipes?|schools?|hotels?|clubs?|teams?|compan(?:y|ies)|firms?|banks?|newspapers?|laws?|treat(?:y|ies)|parks?|gardens?|"
+    r"theatres?|theaters?|museums?|librar(?:y|ies)|factor(?:y|ies)|mills?|clocks?|pianos?|violins?|paintings?|books?|wines?|bottles?|tortoises?|temperatures?|"
+    r"indexe?s?|shares?|scores?|dials?|institutions?|universit(?:y|ies)|festivals?|cit(?:y|ies)|villages?|monuments?|statues?|engines?|machines?)\b"
+)
+"""What grows old and is nobody."""
+_SOMEBODY = re.compile(
+    r"(?i)\b(?:he|she|i|we|who|him|her|his|my|mr|mrs|ms|dr|man|men|woman|women|lady|gentleman|patients?|residents?|widow(?:er)?|mother|father|mum|mom|dad|"
+    r"grand\w+|aunt|uncle|sister|brother|husband|wife|neighbou?r|veteran|pensioner|people|person|client|survivor)\b"
+)
+
+PATTERNS = tuple(
+    each.pattern for each in (_DATE, _BIRTH, _EVENT, _TIME, _STOP, _AGE, _TURNED, _THING, _SOMEBODY, _NAME)
+)
 
 
 class Date(NamedTuple):
@@ -76,6 +99,17 @@ def dates(text: str) -> Iterator[Date]:
 
 
 def ages(text: str) -> Iterator[tuple[int, int]]:
-    """Yield where ages above 89 stand."""
-    for match in _AGE.finditer(text):
-        yield match.start(), match.end()
+    """Yield where ages above 89 stand that are not those of a thing."""
+    found = [match.span() for match in _AGE.finditer(text)] + [m.span("v") for m in _TURNED.finditer(text)]
+    for start, end in sorted(found):
+        if not _of_a_thing(text, start):
+            yield start, end
+
+
+def _of_a_thing(text: str, start: int) -> bool:
+    """Return whether the sentence up to ``start`` tells of a thing, and of nobody since."""
+    before = text[max(0, start - _LONGEST_SUBJECT) : start]
+    stops = [stop.end() for stop in _STOP.finditer(before)]
+    before = before[stops[-1] :] if stops else before
+    things = [thing.end() for thing in _THING.finditer(before)]
+    return bool(things) and _SOMEBODY.search(before) is None and _NAME.search(before, things[-1]) is None

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 _CONDITIONS = (
     "diabetes|diabetic|hypertension|hypertensive|asthma|copd|cancer|carcinoma|adenocarcinoma|melanoma|leuk(?:a?e)mia|lymphoma|tumou?r|metasta(?:sis|ses|tic)|"
     "hiv|aids|tuberculosis|covid(?:-19)?|pneumonia|sepsis|stroke|seizures?|epilep(?:sy|tic)|migraines?|dementia|alzheimer(?:'s)?|parkinson(?:'s)?|multiple sclerosis|"
-    "depression|depressive|anxiety disorder|bipolar disorder|schizophreni[ac]|ptsd|adhd|autis(?:m|tic)|anorexia|bulimia|substance abuse|alcohol (?:abuse|dependence|use disorder)|"
+    "depressions?|depressive|anxiety disorder|bipolar disorder|schizophreni[ac]|ptsd|adhd|autis(?:m|tic)|anorexia|bulimia|substance abuse|alcohol (?:abuse|dependence|use disorder)|"
     "heart failure|heart attack|myocardial infarction|atrial fibrillation|coronary artery disease|angina|cardiomyopathy|arrhythmia|aneurysm|thrombosis|embolism|"
     "kidney (?:disease|failure|stones?)|renal failure|cirrhosis|hepatitis(?: [abc])?|jaundice|pancreatitis|crohn(?:'s)?|ulcerative colitis|gerd|ulcers?|hernia|gallstones|"
     "hypothyroidism|hyperthyroidism|hyperlipidemia|obesity|gout|osteoporosis|osteoarthritis|rheumatoid arthritis|lupus|psoriasis|eczema|fibromyalgia|"
@@ -82,7 +82,27 @@ IDENTIFIED = re.compile(
 )
 """What announces an identifier; the identifier itself is the rules' to find."""
 
-PATTERNS = (_TERMS.pattern, IDENTIFIED.pattern, _BEFORE.pattern, " ".join(sorted(_NO_TERM | _NO_COMPANY)))
+_LOW = frozenset(["depression", "depressions"])
+_NEAR = 64
+_NOBODYS = re.compile(
+    r"(?i)\b(?:econom\w+|markets?|stocks?|shares|prices?|trade|industr\w+|unemployment|inflation|recessions?|banks?|gdp|boom|slump|great(?= depression)|"
+    r"weather|atmospher\w+|tropical|cyclon\w+|storms?|winds?|rain\w*|forecast\w*|fronts?|low[- ]pressure|hpa|millibars?|mbar|barometer|"
+    r"terrain|ground|valley|basin|soil|geolog\w+|hills?)\b"
+)
+_SOMEBODYS = re.compile(
+    r"(?i)\b(?:depression\w*[ ,]+(?:and|or|with) anxiety|anxiety|(?:clinical|major|severe|postnatal|postpartum|manic|chronic|bipolar|treated for|suffer\w* from|diagnosed with|"
+    r"history of|medication for|battl\w+|struggl\w+ with) (?:\w+ ){0,2}depression|antidepress\w+|therap\w+|psychiatr\w+|patient)\b"
+)
+"""A depression is of the market, the weather or the ground where its sentence tells of those and of no illness."""
+
+PATTERNS = (
+    _NOBODYS.pattern,
+    _SOMEBODYS.pattern,
+    _TERMS.pattern,
+    IDENTIFIED.pattern,
+    _BEFORE.pattern,
+    " ".join(sorted(_NO_TERM | _NO_COMPANY)),
+)
 
 
 def terms(text: str) -> Iterator[tuple[int, int]]:
@@ -92,6 +112,8 @@ def terms(text: str) -> Iterator[tuple[int, int]]:
             start = _company(text, match.start())
             if start < match.start():
                 yield start, match.end()
+        elif match[0].lower() in _LOW and _nobodys(text, *match.span()):
+            continue
         elif match[0].lower() not in _NO_TERM:
             yield match.span()
 
@@ -105,3 +127,10 @@ def _company(text: str, end: int) -> int:
             break
         at -= len(word) + 1
     return at
+
+
+def _nobodys(text: str, start: int, end: int) -> bool:
+    before = re.split(r"[.!?]\s", text[max(0, start - _NEAR) : start])[-1]
+    after = re.split(r"[.!?](?:\s|\Z)", text[end : end + _NEAR])[0]
+    sentence = before + text[start:end] + after
+    return _NOBODYS.search(sentence) is not None and _SOMEBODYS.search(sentence) is None

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from magistrate.classify.encodings import LONGEST_ENCODED, Decoded
+from magistrate.classify.encodings import Decoded
 from magistrate.classify.views import View
 
 
@@ -37,19 +37,24 @@ def led_back(hits: list[Hit], view: View) -> list[Hit]:
 def led_out(hit: Hit, layers: Sequence[Decoded]) -> bool:
     """Move ``hit`` to where the outermost of ``layers`` stands; return whether it may count.
 
-    A value that takes more characters than a stream can hold back does not. Of a private key so much is marked as can be.
+    A value that takes more characters than a stream can hold back does not, nor one whose name is in disguise twice. Of a
+    private key so much is marked as can be.
     """
-    longest = LONGEST_ENCODED
+    announced = 0
     for decoded in reversed(layers):
         coding = decoded.coding(hit.start)
-        longest = min(longest, coding.longest)
+        announced += coding.announced
+        if announced > 1 or not decoded.counts(hit.start, hit.end, hit.label):
+            return False
         hit.view = coding.name
-        extent = decoded.span(hit.start, hit.extent)[1]
+        extent = decoded.reach(hit.start, hit.extent)
         hit.start, hit.end = decoded.span(hit.start, hit.end)
         hit.extent = extent
-    if hit.extent - hit.start > longest and hit.rule == "private_key":
-        hit.end = hit.extent = hit.start + longest
-    return hit.extent - hit.start <= longest
+        if hit.rule == "private_key":
+            hit.end = hit.extent = min(hit.end, hit.start + coding.longest)
+        elif hit.extent - hit.start > coding.longest:
+            return False
+    return True
 
 
 def merge(hits: Iterable[Hit]) -> list[Hit]:

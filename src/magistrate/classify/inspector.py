@@ -7,7 +7,8 @@ to the end of what is known, so it begins in one of these places, and these are 
 - the groups before it, if each could be joined to the next by a single separator and the first could begin a number or a
   licence plate (a word of at most four capitals);
 - a private key or the beginning of one, from its first line to its last;
-- letters spaced out one by one, and as much text as the longest phrase that the reader's own detectors look for.
+- letters spaced out one by one, Morse code, and as much text as the longest phrase that the reader's own detectors look for;
+- a word before a sign such as ``:``, if it could be a password whose name comes behind it, both of them reversed.
 
 An escape that is not complete (``&#5``) may become any character: what is before it is judged as if it were the end.
 
@@ -23,7 +24,10 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from magistrate.classify import disguised, morse
+from magistrate.classify.codings import LOOK_ALIKES
 from magistrate.classify.digits import LONGEST_CARD
+from magistrate.classify.look_alikes import CHECK_DIGITS
 from magistrate.classify.rules import (
     KEY_BEGINS,
     KEY_BODY,
@@ -60,8 +64,10 @@ _CONTINUES = re.compile(r"[0-9]|\((?:[0-9]|\Z)|[A-Za-z]{1,4}(?![A-Za-z])")
 _GOES_ON = re.compile(r"[A-Za-z0-9)]")
 _CAPITALS = r"(?<![A-Za-z0-9])[A-Z]{1,4}(?:-[A-Z]{1,4})?\Z"
 """The letters that a licence plate begins with."""
-_DIGIT = re.compile(rf"[0-9]|{_CAPITALS}")
-_ACCOUNT = re.compile(rf"(?i:(?<![A-Z0-9])(?:{'|'.join(IBAN_LENGTHS)})[0-9]{{2}})|{_CAPITALS}")
+_LOOKS_NUMERIC = re.compile(rf"[0-9{LOOK_ALIKES}]+(?![A-Za-z0-9])")
+"""A group whose letters may stand for digits."""
+_DIGIT = re.compile(rf"[0-9]|{_CAPITALS}|(?<![A-Za-z0-9])[{LOOK_ALIKES}]+\Z")
+_ACCOUNT = re.compile(rf"(?i:(?<![A-Z0-9])(?:{'|'.join(IBAN_LENGTHS)}){CHECK_DIGITS})|{_CAPITALS}")
 """What a number that goes on with letters begins with: country and check digits of an IBAN, or a plate's letters."""
 _EXTENSION = re.compile(r"(?i)(?<=[0-9])(?: ?ex?|(?: ?x| ?ext\.? ?|#)[0-9]{0,6})\Z")
 """What may be on its way behind a telephone number and belong to it."""
@@ -196,21 +202,32 @@ def _context_from(released: str) -> int:
         return 0
     low = max(keep - LONGEST_VALUE, 0)
     spaces = [match.end() for match in re.finditer(r"\s", seen[low:keep])]
-    keep = low + spaces[-1] if spaces else low
+    keep = morse.kept_from(seen, low + spaces[-1] if spaces else low)
     return keep if view is None or keep == 0 else view.span(keep, keep + 1)[0]
 
 
 def _safe_until(held: str, phrase: int) -> int:
     """Return how far ``held`` can be released if no finding straddles that place."""
     known = held[: escape_begins(held)]
+    until = _safe_in(known, phrase)
     view = view_of(known)
-    seen = known if view is None else view.text
-    until = min(_before_tokens(seen), _before_key(seen), _before_spaced(seen))
-    if phrase:
-        until = min(until, max(0, len(seen) - phrase))
-    if until >= len(seen):
-        return len(known)
-    return until if view is None else view.span(until, until + 1)[0]
+    if view is None:
+        return until
+    # What is read as it stands may begin in an escape that shows nothing.
+    seen = _safe_in(view.text, phrase)
+    return until if seen >= len(view.text) else min(until, view.span(seen, seen + 1)[0])
+
+
+def _safe_in(seen: str, phrase: int) -> int:
+    """Return the same for one spelling."""
+    until = min(
+        _before_tokens(seen),
+        _before_key(seen),
+        _before_spaced(seen),
+        disguised.held_from(seen),
+        morse.held_from(seen),
+    )
+    return min(until, max(0, len(seen) - phrase)) if phrase else until
 
 
 def _before_tokens(seen: str) -> int:
@@ -228,7 +245,7 @@ def _before_tokens(seen: str) -> int:
         left = right = start + _after_foreign(tail[start:end])
         if right > start or not _CONTINUES.match(tail, start):
             return floor + left
-        begins = _ACCOUNT if tail[start].isalpha() else _DIGIT
+        begins = _DIGIT if _is_number(tail, start) else _ACCOUNT
     for start, end in reversed(tokens):
         # The groups of one number stand one separator apart; the first holds a digit, or begins an account.
         if right - end != 1 or not _GOES_ON.match(tail, end - 1) or len(tail) - end > LONGEST_CHAIN:
@@ -238,9 +255,13 @@ def _before_tokens(seen: str) -> int:
             left = max(right, len(tail) - LONGEST_CHAIN)
         if right > start or not _CONTINUES.match(tail, start):
             break
-        if tail[start].isalpha():
+        if not _is_number(tail, start):
             begins = _ACCOUNT
     return floor + left
+
+
+def _is_number(tail: str, start: int) -> bool:
+    return not tail[start].isalpha() or _LOOKS_NUMERIC.match(tail, start) is not None
 
 
 def _before_spaced(seen: str) -> int:
@@ -248,7 +269,7 @@ def _before_spaced(seen: str) -> int:
     first = len(seen)
     at = first - (2 if seen[-1:].isspace() else 1)
     while at >= 0 and not seen[at].isspace() and len(seen) - at <= LONGEST_CHAIN:
-        if at > 0 and not seen[at - 1].isspace():
+        if at > 0 and not seen[at - 1].isspace() and seen[at - 1] != "\x00":
             break
         first = at
         at -= 2

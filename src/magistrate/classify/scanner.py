@@ -10,14 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from magistrate.classify.automaton import Automaton, Expression
-from magistrate.classify.encodings import (
-    APART_HINTS,
-    HINTING_RULES,
-    HINTS,
-    LAYERS,
-    RUN_TRIGGERS,
-    Decoded,
-)
+from magistrate.classify.encodings import HINTING_RULES, LAYERS, READERS, Decoded
 from magistrate.classify.hit import Hit, led_back, led_out, merge
 from magistrate.classify.rules import CARD_TRIGGER, RULES, Rule
 from magistrate.classify.search import Search, characters, search_cards, search_for
@@ -71,10 +64,14 @@ class Scanner:
         together.append(Expression(len(rules), CARD_TRIGGER))
         apart = [Expression(n, rule.trigger) for n, rule in enumerate(rules) if rule.apart]
         self._automata = (
-            Automaton(together + [Expression(self._hint, hint, hint=True) for hint in HINTS]),
-            Automaton(apart + [Expression(self._hint, hint, hint=True) for hint in APART_HINTS]),
+            Automaton(
+                together + [Expression(self._hint, h, hint=True) for reader in READERS for h in reader.hints]
+            ),
+            Automaton(
+                apart + [Expression(self._hint, h, hint=True) for reader in READERS for h in reader.apart]
+            ),
         )
-        self._runs = Automaton([Expression(0, trigger, hint=True) for trigger in RUN_TRIGGERS])
+        self._runs = Automaton([Expression(n, each.trigger, hint=True) for n, each in enumerate(READERS)])
         self._detectors = tuple(detectors)
         self._matchers = tuple(matchers)
         self.phrase = max((matcher.phrase for matcher in matchers), default=0)
@@ -107,7 +104,7 @@ class Scanner:
             hits += led_back(also, view)
             broken += also_broken
         if encoded:
-            also, also_broken = self._decoded(text if view is None else view.text)
+            also, also_broken = self._decoded(text if view is None else view.text, encoded)
             hits += also if view is None else led_back(also, view)
             broken += also_broken
         if not hits and not broken:
@@ -116,25 +113,25 @@ class Scanner:
         findings += [incomplete(DETECTOR, self.version, rule) for rule in dict.fromkeys(broken)]
         return tuple(findings)
 
-    def _decoded(self, text: str) -> tuple[list[Hit], list[str]]:
+    def _decoded(self, text: str, readers: list[int]) -> tuple[list[Hit], list[str]]:
         """Return what is found in the encoded runs of ``text``, and in those of what they spell."""
         hits: list[Hit] = []
         broken: list[str] = []
         layers: list[Decoded] = []
         for _ in range(LAYERS):
-            decoded = Decoded(layers[-1].text if layers else text)
+            decoded = Decoded(layers[-1].text if layers else text, readers)
             if not decoded.text:
                 break
             layers.append(decoded)
-            also, also_broken, encoded = self._hits(decoded.text)
+            also, also_broken, readers = self._hits(decoded.text)
             broken += also_broken
             hits += [hit for hit in also if led_out(hit, layers)]
-            if not encoded:
+            if not readers:
                 break
         return hits, broken
 
-    def _hits(self, text: str) -> tuple[list[Hit], list[str], bool]:
-        """Return what is found in one spelling, which rules failed, and whether something may be encoded in it."""
+    def _hits(self, text: str) -> tuple[list[Hit], list[str], list[int]]:
+        """Return what is found in one spelling, which rules failed, and which readers may find something encoded in it."""
         triggered: dict[int, list[int]] = {}
         raw = text.encode("utf-8", "surrogatepass")
         for automaton in self._automata:
@@ -142,7 +139,7 @@ class Scanner:
         hits: list[Hit] = []
         broken: list[str] = []
         hinted = triggered.pop(self._hint, None) is not None
-        encoded = (hinted or any(n in triggered for n in self._hinting)) and self._has_runs(raw)
+        readers = self._readers(raw) if hinted or any(n in triggered for n in self._hinting) else []
         for index in sorted(triggered):
             rule, search = self._searches[index]
             try:
@@ -154,12 +151,12 @@ class Scanner:
                 hits += matcher.search(text)
             except Exception:  # noqa: BLE001  because the same holds for a rule of the reader's own
                 broken.append(matcher.id)
-        return hits, broken, encoded
+        return hits, broken, readers
 
-    def _has_runs(self, raw: bytes) -> bool:
+    def _readers(self, raw: bytes) -> list[int]:
         found: dict[int, list[int]] = {}
         self._runs.scan(raw, found)
-        return bool(found)
+        return sorted(found)
 
     def _finding(self, hit: Hit, starts: list[int]) -> Finding:
         part = bisect_right(starts, hit.start) - 1
@@ -179,7 +176,9 @@ class Scanner:
 
 
 def _version(rules: Sequence[Rule], matchers: Sequence[Matcher]) -> str:
-    total = hashlib.sha256(b"always-on/2\0")
+    total = hashlib.sha256(b"always-on/3\0")
+    for reader in READERS:
+        total.update(f"{reader.trigger}\n".encode())
     for rule in rules:
         check = " ".join(each.__name__ for each in (rule.validate, rule.judge) if each)
         total.update(

@@ -5,7 +5,7 @@ import codecs
 
 import pytest
 
-from magistrate.classify.encodings import LONGEST_ENCODED
+from magistrate.classify.codings import LONGEST_ENCODED
 from magistrate.classify.inspector import Inspector
 from magistrate.classify.scanner import Scanner
 
