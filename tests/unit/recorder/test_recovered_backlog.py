@@ -41,7 +41,8 @@ class Watched(Disk):
 
 def crashed(directory: Path, records: int) -> Settings:
     custody = Custody(directory)
-    custody.write(*(draft_of() for _ in range(records)))
+    for _ in range(records):
+        custody.write(draft_of())
     custody.ledger.close(clean=False)
     return custody.settings
 
