@@ -69,6 +69,7 @@ def test_what_was_made_durable_is_read_back_and_nothing_else(steps: list[tuple[s
                 assert tail.read(sealed, len(kept)) == kept[sealed:]
                 sealed += (len(kept) - sealed) * int(value) // 100  # type: ignore[call-overload]
                 log.remove_sealed(sealed)
+                log.prepare()
             else:
                 if what == "tear":
                     group, length = value  # type: ignore[misc]
@@ -114,6 +115,25 @@ def test_the_tail_is_read_in_pieces_and_never_beyond_what_is_durable() -> None:
         with pytest.raises(WalBroken, match="cannot be read from the write-ahead log"):
             tail.read(0, 12)
         log.close()
+
+
+def test_a_file_is_ready_before_it_is_needed_and_not_sooner() -> None:
+    """Whoever is acknowledged never waits for a file to be written full of zeros, once the open one is a quarter full."""
+    with small_log() as directory:
+        log = WriteAheadLog(directory, Disk())
+        log.open(0)
+        log.prepare()
+        assert not list(directory.glob("*.spare")), "an idle log keeps one file"
+        log.append(entries(0, [100]))
+        log.prepare()
+        log.prepare()
+        (ready,) = directory.glob("*.spare")
+        assert ready.read_bytes() == bytes(SMALL_FILE)
+        log._disk = FullDisk()
+        log.open(1)
+        log.append(entries(1, [20]))
+        log.close()
+        assert [entry.index for entry in WriteAheadLog(directory, Disk()).replay(0)[0]] == [0, 1]
 
 
 def test_damage_in_front_of_an_acknowledged_group_is_not_cut_away() -> None:

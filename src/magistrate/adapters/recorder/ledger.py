@@ -202,11 +202,15 @@ class Ledger:
             self._count_sealed()
 
     def _count_sealed(self) -> None:
-        """Take what is sealed from what waits, and set its write-ahead files aside."""
+        """Take what is sealed from what waits, and set its write-ahead files aside; have one ready that is needed soon."""
         with self._waiting_lock:
             while self._waiting and self._waiting[0][0] <= self._sealer.size:
                 self._unsealed_bytes -= self._waiting.popleft()[1]
         self._wal.remove_sealed(self._sealer.size)
+        try:
+            self._wal.prepare()
+        except OSError as error:
+            log.info("no write-ahead file could be made ready: %s", error.strerror)
 
     def _take_back(self) -> None:
         """Have segments, index and register to ourselves, as the process that seals left them. Within the lock."""

@@ -75,7 +75,7 @@ def pack_group(entries: Sequence[Entry]) -> bytes:
 
 
 class WriteAheadLog:
-    """The files under ``directory``; appended to by one process. `remove_sealed` may run in another thread."""
+    """The files under ``directory``; appended to by one process. `remove_sealed` and `prepare` may run in another thread."""
 
     def __init__(self, directory: Path, disk: Disk) -> None:
         self._directory = directory
@@ -193,6 +193,17 @@ class WriteAheadLog:
             else:
                 self._disk.remove(path)
 
+    def prepare(self) -> None:
+        """Have a file ready for when the open one is full: writing it ahead takes longer than anybody should wait for an answer.
+
+        Raises OSError: there is none then, and `open` will try.
+        """
+        if self._length < FILE_BYTES // 4 or any(self._directory.glob("*.spare")):
+            return
+        ahead = self._directory / "ahead.partial"
+        os.close(self._written_ahead(ahead))
+        self._disk.rename(ahead, ahead.with_suffix(".spare"))
+
     def shed(self, index: int) -> None:
         """Go on in a file of zeros at record ``index`` and remove all others, spares too; all before must be sealed.
 
@@ -200,7 +211,7 @@ class WriteAheadLog:
             OSError: no room for a new file; nothing that is needed is gone.
             WalBroken: a file that was to be cleared cannot be trusted any more.
         """
-        for spare in self._directory.glob("*.spare"):
+        for spare in [*self._directory.glob("*.spare"), *self._directory.glob("*.partial")]:
             self._disk.remove(spare)
         path = self._directory / f"{index:016d}.wal"
         if path.exists():
