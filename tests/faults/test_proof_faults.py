@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from magistrate.adapters.fetch import FileObjects
-from magistrate.adapters.recorder.breath import Breath
 from magistrate.adapters.recorder.index import Index
 from magistrate.evidence.checkpoint import Checkpoint
 from magistrate.evidence.checkpoint import parse as parse_checkpoint
@@ -226,7 +225,6 @@ def test_proofs_of_a_million_records_of_a_recorder_are_followed(
     """Every hundredth, and the edges of tiles; ours and Go follow each, and Go proves each anew from the recorder's tiles."""
     if go_ask is None:
         pytest.skip("Go's sumdb packages are not on this machine")
-    monkeypatch.setattr(Breath, "rest", lambda _: None)  # nobody waits while the sealer works
     for name in ("add", "fill"):
         monkeypatch.setattr(Index, name, lambda *_: None)  # nobody searches, and proofs never ask it
     custody = Custody(tmp_path)

@@ -78,10 +78,21 @@ class Sealing(msgspec.Struct, frozen=True):
 
 
 class Sealer:
-    """Owns what is signed. Not thread-safe: one caller at a time."""
+    """Owns what is signed. Not thread-safe: one caller at a time.
+
+    ``rests``: whether others on this machine are answered meanwhile, so that a seal is taken slowly.
+    """
 
     def __init__(
-        self, root: Path, keys: Keys, index: Index, disk: Disk, register: Register, storage: Storage
+        self,
+        root: Path,
+        keys: Keys,
+        index: Index,
+        disk: Disk,
+        register: Register,
+        storage: Storage,
+        *,
+        rests: bool = False,
     ) -> None:
         self._root = root
         self._signer, self._cosigner = keys.signer, keys.cosigner
@@ -94,6 +105,7 @@ class Sealer:
         self._edge: Readable = Recent(storage.objects) if storage.remote else storage.objects
         self._register = register
         self._breath = Breath()
+        self._rests_s = RESTS_AT_MOST_S if rests else 0.0
         self._note = b""
         self._unsettled: Sealing | None = None
         self._unapplied: Sealing | None = None
@@ -149,7 +161,7 @@ class Sealer:
         if not batch:
             return
         assert batch[0].index == self.size
-        self._breath.begin(RESTS_AT_MOST_S)
+        self._breath.begin(self._rests_s)
         located = self._storage.segments.write(batch, self._breath.rest)  # 1
         growth = grow(self._edge.get, self.size, [entry.header for entry in batch])
         note = self._sign(Checkpoint(self._signer.name, growth.size, growth.root).text())

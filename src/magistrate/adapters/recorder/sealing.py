@@ -185,7 +185,7 @@ class _Work:
             keys = keys_in_force(root, keys_dir, origin_in_force(root, self._settings.origin), self._disk)
             index = Index(root / "index" / "records.db", writable=True)
             closing.callback(index.close)
-            sealer = Sealer(root, keys, index, self._disk, register, storage)
+            sealer = Sealer(root, keys, index, self._disk, register, storage, rests=True)
             sealer.recover()
             tail = Tail(root / "wal")
             closing.callback(tail.close)
