@@ -143,8 +143,8 @@ OWN = {
     "adapters/recorder/rotation.py": "its own marks, and a root that it signed",
     "adapters/recorder/row.py": "ids of the index",
     "adapters/recorder/sealer.py": "its own staging file",
+    "adapters/recorder/sealing.py": "what a process that this one forked says over a socket",
     "adapters/recorder/vault.py": "sealed in the vault",
-    "adapters/recorder/writer.py": "headers that `canonical` wrote",
     "adapters/state/keys.py": "cells of its own database",
     "adapters/telemetry/receiver.py": "telemetry of a process that the supervisor started, without content",
     "adapters/upstreams/local_model.py": "a stand-in's own requests",
@@ -161,6 +161,7 @@ OWN = {
     "classify/spellings.py": "a table of its own",
     "classify/surrogates.py": "digests of its own",
     "evidence/cosignature.py": "lines that `note` took apart",
+    "evidence/shapes.py": "lists that its own pattern accepted; damaged at every byte by `test_header_shapes`",
     "pipeline/inspecting.py": "a body that `strict` read",
     "pipeline/vault.py": "sealed under the conversation's key",
 }

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,10 @@ class Faulty:
 
     def __init__(self, port: Any, fault: "Fault") -> None:
         self._port, self._fault = port, fault
+
+    def put_all(self, files: Mapping[str, bytes]) -> None:
+        for path, data in files.items():
+            self.put(path, data)
 
     def __getattr__(self, name: str) -> Any:
         real = getattr(self._port, name)
