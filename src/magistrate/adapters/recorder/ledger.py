@@ -9,7 +9,6 @@ import os
 import sqlite3
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +43,7 @@ from magistrate.adapters.recorder.storage import StoreUnavailable
 from magistrate.adapters.recorder.tail import Tail
 from magistrate.adapters.recorder.traces import CLOSE
 from magistrate.adapters.recorder.vault import Vault
+from magistrate.adapters.recorder.waiting import Waiting
 from magistrate.adapters.recorder.wal import Entry, WalBroken, WriteAheadLog
 from magistrate.adapters.recorder.writer import Submission, Writer
 from magistrate.evidence.beacon import BEACON
@@ -87,10 +87,7 @@ class Ledger:
         self._own = OwnRecords(settings.heartbeat_s)
         self.beacon = b""
         """Digest of the newest time-stamp: the next heartbeat names it, so that it cannot have been written before."""
-        self._waiting: deque[tuple[int, int]] = deque()
-        """Durable and not sealed: behind which record, and how many bytes up to there."""
-        self._unsealed_bytes = 0
-        self._waiting_lock = threading.Lock()
+        self._waiting = Waiting()
         self._sealing = threading.RLock()
         self._apart = SealingProcess(settings, self._disk, stores, (self._lock,)) if apart else None
         try:
@@ -148,7 +145,7 @@ class Ledger:
     @property
     def unsealed_bytes(self) -> int:
         """How many bytes durable records have that are not sealed yet."""
-        return self._unsealed_bytes
+        return self._waiting.bytes
 
     def write(self, group: list[Submission], answer: Callable[[], None] = lambda: None) -> bool:
         """Make a group durable and acknowledge it; False if nothing of it is new on record.
@@ -165,9 +162,7 @@ class Ledger:
         weight = sum(one.entry.weight for one in kept)
         for one in kept:
             self._traces.add(one.link)
-        with self._waiting_lock:
-            self._waiting.append((self._writer.next_index, weight))
-            self._unsealed_bytes += weight
+        self._waiting.add(self._writer.next_index, weight)
         if self._wal.full:
             try:
                 self._wal.open(self._writer.next_index)
@@ -187,6 +182,8 @@ class Ledger:
                 self._seal()
             elif self.unsealed_records:
                 self._have_sealed(self._apart)
+            else:
+                self._waiting.sealed(self._sealer.size)  # it may have been sealed before it was counted
 
     def _have_sealed(self, apart: SealingProcess) -> None:
         note, failure = apart.seal(self._writer.next_index, self.schedule.days)
@@ -203,9 +200,7 @@ class Ledger:
 
     def _count_sealed(self) -> None:
         """Take what is sealed from what waits, and set its write-ahead files aside; have one ready that is needed soon."""
-        with self._waiting_lock:
-            while self._waiting and self._waiting[0][0] <= self._sealer.size:
-                self._unsealed_bytes -= self._waiting.popleft()[1]
+        self._waiting.sealed(self._sealer.size)
         self._wal.remove_sealed(self._sealer.size)
         try:
             self._wal.prepare()
@@ -423,10 +418,7 @@ class Ledger:
         changes = self._schedule_changes
         begun = Recovery(owned, keys, self._sealer, self._wal, before=before, changes=changes).run()
         self._writer, self._traces = begun.writer, begun.traces
-        first = self._writer.next_index - len(begun.waiting)
-        with self._waiting_lock:
-            self._waiting = deque(enumerate(begun.waiting, first + 1))
-            self._unsealed_bytes = sum(begun.waiting)
+        self._waiting = Waiting(begun.waiting, self._writer.next_index - len(begun.waiting))
         if changes:
             self._vault.keep_standing("retention", msgspec.json.encode(self.schedule.kept()))
             self._schedule_changes = []
