@@ -145,3 +145,18 @@ def test_the_process_never_outlives_a_recorder_that_was_killed(tmp_path: Path) -
     again.close()
     os.close(told)
     os.close(tells)
+
+
+@pytest.mark.requirement("A1", "A5")
+def test_keys_that_follow_sign_whoever_sealed_before(tmp_path: Path) -> None:
+    """The child does not know them: the checkpoint that hands over is the recorder's own work."""
+    custody = Custody(tmp_path, apart=True)
+    custody.write(draft())
+    custody.ledger.seal()
+    custody.ledger.rotate_keys()
+    custody.ledger.close(clean=True)
+    again = Custody(tmp_path, apart=True)
+    again.write(draft())
+    report = again.verified()
+    assert (report.verdict, report.bodies) == (Verdict.VALID, 2)
+    again.close()

@@ -63,7 +63,7 @@ log = logging.getLogger("magistrate.recorder")
 class Ledger:
     """Opened means recovered: every durable record is in line for the sealer, and what was found is on record.
 
-    ``apart``: `seal` has it done by a process of its own, so nothing may have been forked from or threaded before.
+    ``apart``: `seal` is done by a child that is forked here, so this process must have no thread and no database open yet.
 
     Raises:
         ConfigurationError: another recorder is at work here, a key file or the register is missing or damaged, there
@@ -317,8 +317,10 @@ class Ledger:
         self.write([event])
         if answers[0].reason:
             raise OSError(0, answers[0].reason)
-        self._sealer.countersign_with(keys)
-        self.seal()
+        with self._sealing:
+            self._take_back()  # the keys that follow are known here only
+            self._sealer.countersign_with(keys)
+            self._seal()
         objects = self.storage.objects
         objects.put(next_step(objects), self._sealer.published(CHECKPOINT))
         finish_rotation(self._root, self._keys_dir, self._disk, objects)
