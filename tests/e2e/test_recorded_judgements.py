@@ -19,7 +19,7 @@ from magistrate.exchange.decision import Action, Facts, Mode
 from magistrate.exchange.endpoint import Endpoint
 from magistrate.exchange.principal import Principal
 from magistrate.policy.decide import decide
-from magistrate.policy.explain import judgement
+from magistrate.policy.explain import Judgement
 
 STARTER = PolicySource(None).load()
 ADA = Principal("k1", "ada", groups=("care",), application="ward")
@@ -56,7 +56,7 @@ def _draft(document: object, header: dict[str, object]) -> Draft:
 def _asked(*labels: str, tools: tuple[str, ...] = ()) -> Draft:
     facts = Facts(Action.CALL, "openai.chat", "chat", "m", False, labels=labels, tools=tools)
     decision = decide(STARTER, ADA, facts, ENDPOINTS)
-    document = {"judgement": judgement(ADA, facts, ENDPOINTS, decision, mode=Mode.ENFORCE)}
+    document = {"judgement": Judgement(ADA, facts, tuple(ENDPOINTS), decision, Mode.ENFORCE)}
     return _draft(document, {"verdict": {"effect": decision.effect.value, "rules": list(decision.rules)}})
 
 

@@ -21,12 +21,10 @@ class SystemIds:
 
     def record(self) -> str:
         """Return a UUIDv7 (RFC 9562 section 5.7): 48 bits of milliseconds, 74 random bits."""
-        random_bits = int.from_bytes(os.urandom(10))
-        value = (time.time_ns() // 1_000_000 & (1 << 48) - 1) << 80
-        value |= 0x7 << 76 | (random_bits >> 68 & 0xFFF) << 64
-        value |= 0b10 << 62 | random_bits & ((1 << 62) - 1)
-        digits = f"{value:032x}"
-        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+        at = f"{time.time_ns() // 1_000_000 & (1 << 48) - 1:012x}"
+        drawn = os.urandom(10).hex()
+        variant = "89ab"[int(drawn[0], 16) & 3]
+        return f"{at[:8]}-{at[8:]}-7{drawn[1:4]}-{variant}{drawn[4:7]}-{drawn[8:]}"
 
     def trace(self) -> str:
         """Return a W3C trace-id: never all zeros, for the specification forbids that value."""

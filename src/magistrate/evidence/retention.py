@@ -3,7 +3,7 @@
 A record's class and ``until`` are fixed when it is written. A class may be lengthened afterwards, never shortened.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -32,8 +32,10 @@ class Schedule(msgspec.Struct, frozen=True):
     default: str = STANDARD
     binding: tuple[str, ...] = BINDING
 
-    def class_of(self, labels: Iterable[str]) -> str:
+    def class_of(self, labels: Sequence[str]) -> str:
         """Return the longest class that a label asks for. ``phi`` speaks for ``phi.mrn`` too."""
+        if not labels:
+            return self.default
         families = {
             label[:end]
             for label in labels

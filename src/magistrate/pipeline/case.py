@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from magistrate.classify.tokens import Table
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 STEPS = ("read", "identify", "classify", "decide", "open", "route", "call", "inspect", "close")
 """The steps' names in `Server-Timing` and in evidence; step ``n`` of the line is ``STEPS[n - 1]``."""
+
+NOT_TOLD = Usage()
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
 
@@ -46,63 +49,70 @@ class Attempt:
         self.status = status
 
 
+@dataclass(slots=True, eq=False)
 class Case:
     """What is known of one exchange so far. Filled in by the steps, in their order, and by nobody else."""
 
-    def __init__(self, inbound: Inbound, line: Line) -> None:
-        self.inbound = inbound
-        self.line = line
-        self.record = line.ids.record()
-        self.trace, self.parent = _trace_of(inbound.headers)
+    inbound: Inbound
+    line: Line
+    record: str = field(init=False)
+    trace: str = field(init=False)
+    parent: str = field(init=False)
+    begins_trace: bool = field(init=False)
+    """Whether the client named no trace: nobody else knows of this one yet."""
+    wire: "WireRoute | None" = None
+    params: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    exchange: Exchange | None = None
+    principal: Principal = ANONYMOUS
+    parts: tuple[Part, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    labels: tuple[str, ...] = ()
+    candidates: tuple[Endpoint, ...] = ()
+    facts: Facts | None = None
+    decision: Decision | None = None
+    opened: bool = False
+    evidence_down: bool = False
+    route: Route | None = None
+    prepared: UpstreamRequest | None = None
+    """What the first endpoint will be asked, until it is."""
+    attempts: list[Attempt] = field(default_factory=list)
+    endpoint: Endpoint | None = None
+    obligations: tuple[Obligation, ...] = ()
+    tokens: Table | None = None
+    """What the reversible tokens sent to the endpoint stand for."""
+    answer: Answer | None = None
+    relay: Relaying | None = None
+    returned_headers: Mapping[str, str] = field(default_factory=dict)
+    answer_decision: Decision | None = None
+    answer_labels: tuple[str, ...] = ()
+    sent: bytes | None = None
+    """What went to the endpoint, when obligations made it differ from what the client sent."""
+    received: bytes = b""
+    """What the endpoint answered."""
+    delivered: bytes | None = None
+    """What the client got, when it differs from what the endpoint answered."""
+    rewritten: dict[str, int] = field(default_factory=dict)
+    """Label to number of places rewritten, both ways."""
+    restored: dict[str, int] = field(default_factory=dict)
+    """Label to number of tokens put back into the answer."""
+    usage: Usage = NOT_TOLD
+    model_version: str = ""
+    fingerprint: str = ""
+    finish: str = ""
+    ending: Ending = Ending.FAILED
+    status: int = 500
+    refusal: Refusal | None = None
+    detail: str = ""
+    marks: list[tuple[str, int]] = field(default_factory=list)
+    _last_ns: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.record = self.line.ids.record()
+        self.trace, self.parent = _trace_of(self.inbound.headers)
         self.begins_trace = not self.trace
-        """Whether the client named no trace: nobody else knows of this one yet."""
-        self.trace = self.trace or line.ids.trace()
-        self.wire: WireRoute | None = None
-        self.params: Mapping[str, str] = {}
-        self.body = b""
-        self.exchange: Exchange | None = None
-        self.principal: Principal = ANONYMOUS
-        self.parts: tuple[Part, ...] = ()
-        self.findings: tuple[Finding, ...] = ()
-        self.labels: tuple[str, ...] = ()
-        self.candidates: tuple[Endpoint, ...] = ()
-        self.facts: Facts | None = None
-        self.decision: Decision | None = None
-        self.opened = False
-        self.evidence_down = False
-        self.route: Route | None = None
-        self.prepared: UpstreamRequest | None = None
-        """What the first endpoint will be asked, until it is."""
-        self.attempts: list[Attempt] = []
-        self.endpoint: Endpoint | None = None
-        self.obligations: tuple[Obligation, ...] = ()
-        self.tokens: Table | None = None
-        """What the reversible tokens sent to the endpoint stand for."""
-        self.answer: Answer | None = None
-        self.relay: Relaying | None = None
-        self.returned_headers: Mapping[str, str] = {}
-        self.answer_decision: Decision | None = None
-        self.answer_labels: tuple[str, ...] = ()
-        self.sent: bytes | None = None
-        """What went to the endpoint, when obligations made it differ from what the client sent."""
-        self.received = b""
-        """What the endpoint answered."""
-        self.delivered: bytes | None = None
-        """What the client got, when it differs from what the endpoint answered."""
-        self.rewritten: dict[str, int] = {}
-        """Label to number of places rewritten, both ways."""
-        self.restored: dict[str, int] = {}
-        """Label to number of tokens put back into the answer."""
-        self.usage = Usage()
-        self.model_version = ""
-        self.fingerprint = ""
-        self.finish = ""
-        self.ending: Ending = Ending.FAILED
-        self.status = 500
-        self.refusal: Refusal | None = None
-        self.detail = ""
-        self.marks: list[tuple[str, int]] = []
-        self._last_ns = inbound.started_ns
+        self.trace = self.trace or self.line.ids.trace()
+        self._last_ns = self.inbound.started_ns
 
     def mark(self, step: int) -> None:
         """Note that step ``step`` (1 to 9) ended now; a step may be marked more than once."""

@@ -50,4 +50,6 @@ class Durabilities:
         if decision.would is not None and decision.would.effect is not Effect.ALLOW:
             return Durability.BEFORE_EFFECT
         promised = next((route.durability for route in self.routes if route.covers(exchange)), self.default)
-        return promised if is_plain(exchange) else Durability.BEFORE_EFFECT
+        if promised is Durability.BOUNDED_ASYNC and not is_plain(exchange):
+            return Durability.BEFORE_EFFECT
+        return promised

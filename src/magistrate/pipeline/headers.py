@@ -78,6 +78,8 @@ def returned(headers: Mapping[str, str]) -> list[tuple[str, str]]:
 
 def query(raw: str) -> str:
     """Return the query string that goes on, with its question mark, or nothing."""
+    if not raw:
+        return ""
     pairs = [
         (k, v) for k, v in parse_qsl(raw, keep_blank_values=True) if k in QUERY_PARAMETERS and len(v) <= 64
     ]

@@ -7,7 +7,7 @@ beside it, within a bound; outcomes, refusals and calls that bear tools always w
 import asyncio
 from collections.abc import Awaitable
 
-import orjson
+import msgspec
 
 from magistrate.classify.sinks import DETECTOR
 from magistrate.evidence.draft import Body, Draft
@@ -19,9 +19,11 @@ from magistrate.exchange.outcome import Code
 from magistrate.pipeline import headers
 from magistrate.pipeline.case import Case
 from magistrate.pipeline.durability import Durability
-from magistrate.policy.explain import judgement
+from magistrate.policy.explain import Judgement
 
 RECORD_VERSION = 1
+
+_encode = msgspec.json.Encoder().encode
 
 UNAVAILABLE = "the evidence log cannot make a record durable; nothing goes ahead without one"
 
@@ -214,10 +216,10 @@ def _judgement(case: Case) -> bytes:
             }
             for f in case.findings[:1000]
         ],
-        "not_inspected": sum(part.kind is PartKind.OPAQUE for part in case.parts),
+        "not_inspected": [part.kind for part in case.parts].count(PartKind.OPAQUE),
     }
     if case.facts and case.decision:
-        document["judgement"] = judgement(
-            case.principal, case.facts, case.candidates, case.decision, mode=case.line.mode
+        document["judgement"] = Judgement(
+            case.principal, case.facts, case.candidates, case.decision, case.line.mode
         )
-    return orjson.dumps(document)
+    return _encode(document)

@@ -1,6 +1,5 @@
 """A judgement on paper, and the same judgement made again."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -45,19 +44,11 @@ class Explanation(msgspec.Struct, frozen=True):
     differences: tuple[str, ...]
 
 
-def judgement(
-    principal: Principal, facts: Facts, endpoints: Sequence[Endpoint], decision: Decision, *, mode: Mode
-) -> dict[str, Any]:
-    """Return the judgement as plain JSON values."""
-    plain: dict[str, Any] = msgspec.to_builtins(Judgement(principal, facts, tuple(endpoints), decision, mode))
-    return plain
-
-
 def read_judgement(plain: dict[str, Any]) -> Judgement:
-    """Return the judgement that `judgement` wrote.
+    """Return the judgement that a record keeps as plain JSON values.
 
     Raises:
-        msgspec.ValidationError: it is not one.
+        msgspec.ValidationError: they are none.
     """
     return msgspec.convert(plain, Judgement)
 

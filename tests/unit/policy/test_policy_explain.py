@@ -7,7 +7,7 @@ import pytest
 
 from magistrate.exchange.decision import Effect, Mode
 from magistrate.policy.decide import decide
-from magistrate.policy.explain import explain, judgement, read_judgement
+from magistrate.policy.explain import Judgement, explain, read_judgement
 
 from .world import ADA, EU, EVERYBODY, PLAIN, bundle, facts
 
@@ -20,7 +20,7 @@ RULES = EVERYBODY + (
 
 def _recorded(text: str = RULES, *labels: str) -> dict[str, object]:
     decision = decide(bundle(text), ADA, facts(*labels), [PLAIN, EU])
-    return judgement(ADA, facts(*labels), [PLAIN, EU], decision, mode=Mode.ENFORCE)
+    return msgspec.to_builtins(Judgement(ADA, facts(*labels), (PLAIN, EU), decision, Mode.ENFORCE))
 
 
 @pytest.mark.requirement("P8", "R5")

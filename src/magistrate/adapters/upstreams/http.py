@@ -108,12 +108,16 @@ class HttpAnswer:
         """See `pipeline.ports.UpstreamAnswer`."""
         chunks: list[bytes] = []
         length = 0
-        async for chunk in self.chunks():
-            length += len(chunk)
-            if length > limit:
-                raise UpstreamError(f"the answer is longer than {limit} bytes", sent=True)
-            chunks.append(chunk)
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        content = self._response.content
+        try:
+            while chunk := await content.readany():
+                length += len(chunk)
+                if length > limit:
+                    raise UpstreamError(f"the answer is longer than {limit} bytes", sent=True)
+                chunks.append(chunk)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _road(error, self._access) from error
+        return b"".join(chunks)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """See `pipeline.ports.UpstreamAnswer`."""
