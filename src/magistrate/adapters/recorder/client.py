@@ -162,7 +162,11 @@ class RecorderClient:
         self._ahead.add(self._seq + 1, length, time.monotonic())
         waiting = self._put(ahead, messages, deadline, ahead=True)
         self._ahead.wake()  # there may be room for another one in line
-        await self._acknowledged(waiting)
+        try:
+            await waiting.future
+        except EvidenceUnavailable:
+            self.refused += 1
+            raise
 
     def problem(self) -> str | None:
         """Return why records cannot be made at the moment, or None."""
@@ -209,16 +213,13 @@ class RecorderClient:
         return waiting
 
     async def _durable(self, waiting: _Waiting) -> Receipt:
-        receipt = await self._acknowledged(waiting)
-        assert receipt is not None
-        return receipt
-
-    async def _acknowledged(self, waiting: _Waiting) -> Receipt | None:
         try:
-            return await waiting.future
+            receipt = await waiting.future
         except EvidenceUnavailable:
             self.refused += 1
             raise
+        assert receipt is not None
+        return receipt
 
     async def _room_for(self, length: int, deadline: float) -> None:
         """Wait until ``length`` bytes may go ahead: the recorder is there and has caught up."""
