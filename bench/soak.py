@@ -95,7 +95,10 @@ def processes(contestant: run.Contestant) -> dict[str, int]:
     for pid in run.descendants(contestant.process.pid):
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         if b"magistrate.app.processes" in words:
-            found[words[words.index(b"magistrate.app.processes") + 1].decode()] = pid
+            name = words[words.index(b"magistrate.app.processes") + 1].decode()
+            # The recorder's child that seals has its command line, and a name of its own.
+            comm = Path(f"/proc/{pid}/comm").read_text().strip()
+            found[comm if comm == "sealer" else name] = pid
     return found
 
 
