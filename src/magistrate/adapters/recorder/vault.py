@@ -14,6 +14,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.rootkey import RootKey
-from magistrate.evidence.retention import Bound
+from magistrate.evidence.retention import DAY_US, Bound
 from magistrate.evidence.seal import derive
 from magistrate.exchange.errors import ConfigurationError
 
@@ -418,7 +419,12 @@ class Vault:
 
 def quarter(now_us: int) -> str:
     """Return the calendar quarter, for example ``2026Q4``: the span that one subject key covers."""
-    moment = time.gmtime(now_us // 1_000_000)
+    return _quarter_of(now_us // DAY_US)
+
+
+@lru_cache(maxsize=64)
+def _quarter_of(day: int) -> str:
+    moment = time.gmtime(day * 86_400)
     return f"{moment.tm_year}Q{(moment.tm_mon + 2) // 3}"
 
 

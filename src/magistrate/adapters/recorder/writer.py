@@ -21,7 +21,7 @@ from magistrate.evidence.draft import Draft
 from magistrate.evidence.merkle import leaf_hash
 from magistrate.evidence.record import ONE_CALL
 from magistrate.evidence.retention import Schedule
-from magistrate.evidence.seal import LARGEST_BODY, Sealed, seal
+from magistrate.evidence.seal import LARGEST_BODY, NONCE_BYTES, SALT_BYTES, Sealed, seal
 
 REMEMBERED_IDS = 65_536
 """Drafts handed over twice are recognised within this window: several times what a gateway may have waiting."""
@@ -38,6 +38,9 @@ OWN_TYPES = frozenset(
     }
 )
 """What only the recorder itself can say."""
+
+_CHANCE_BYTES = SALT_BYTES + NONCE_BYTES
+"""Random bytes of one body."""
 
 _EID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _PART = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
@@ -232,6 +235,7 @@ class Writer:
     def _seal(self, draft: Draft, handle: str) -> list[Sealed]:
         header: Mapping[str, Any] = draft.header
         kid, key = self._vault.key_for(draft.tenant, handle, draft.retention, quarter(header["ts"]))
+        chance = os.urandom(_CHANCE_BYTES * len(draft.bodies))
         return [
             seal(
                 body.content,
@@ -241,10 +245,10 @@ class Writer:
                 part=body.part,
                 media=body.media,
                 kid=kid,
-                salt=os.urandom(32),
-                nonce=os.urandom(12),
+                salt=chance[at : at + SALT_BYTES],
+                nonce=chance[at + SALT_BYTES : at + _CHANCE_BYTES],
             )
-            for body in draft.bodies
+            for body, at in zip(draft.bodies, range(0, len(chance), _CHANCE_BYTES), strict=True)
         ]
 
     def _is_whole(self, group: _Group, header: Mapping[str, Any]) -> bool:
@@ -291,7 +295,8 @@ def check(draft: Draft, *, own: bool) -> None:
         ValueError: the draft is no record; the message says why and quotes no content.
     """
     header = draft.header
-    eid, trace, ts, kind = (header.get(name) for name in ("eid", "trace", "ts", "t"))
+    get = header.get
+    eid, trace, ts, kind = get("eid"), get("trace"), get("ts"), get("t")
     if not isinstance(eid, str) or not _EID.fullmatch(eid):
         raise ValueError("`eid` is no UUID in lower case")
     if not isinstance(trace, str) or len(trace) > 64:
