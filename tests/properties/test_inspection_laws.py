@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from magistrate.classify.codings import Run
+from magistrate.classify.automaton import Automaton, Expression
+from magistrate.classify.codings import HEX, Run
 from magistrate.classify.digits import cards as card_numbers
 from magistrate.classify.disguised import NAMES, ROTATIONS
 from magistrate.classify.encodings import LAYERS, READERS, runs
@@ -393,6 +394,31 @@ def obvious(text: str) -> list[tuple[int, int]]:
 def test_automaton_and_windows_change_nothing_but_the_cost(text: str) -> None:
     """The scanner marks what the obvious one marks: no trigger is narrower than its pattern, no window too small."""
     assert [(start, end) for _, start, end, _, _ in whole(text)] == obvious(text)
+
+
+@calm
+@given(
+    st.text("0123456789abcdefABCDEF", min_size=20, max_size=90)
+    | st.builds(lambda cut, text: cut + text.encode().hex(), st.sampled_from(["", "9", "f0"]), examples),
+    st.sampled_from(["", "chatcmpl-", "commit "]),
+)
+def test_digits_that_spell_no_text_wake_nobody_and_those_that_do_are_read(digits: str, before: str) -> None:
+    """The readers are asked for exactly those runs of hexadecimal digits that decoding them would find text in."""
+    spells = any(
+        re.search(
+            rb"[\t\n\r\x20-\x7e]{12}", bytes.fromhex(run[0][shift : shift + (len(run[0]) - shift) // 2 * 2])
+        )
+        for run in re.finditer("[0-9A-Fa-f]{24,}", before + digits)
+        for shift in range(2)
+    )
+    hexadecimal = next(
+        each for each in READERS if any(run.coding is HEX for run in each.runs(b"Hello, world".hex()))
+    )
+    trigger = Automaton([Expression(0, hexadecimal.trigger, hint=True)])
+    found: dict[int, list[int]] = {}
+    trigger.scan((before + digits).encode(), found)
+    assert bool(found) == spells
+    assert (next(hexadecimal.runs(before + digits), None) is not None) == spells
 
 
 @example(["\ud800", "\x00", "\r\n", "\ufeff"])

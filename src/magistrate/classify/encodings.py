@@ -41,6 +41,9 @@ LAYERS = 2
 _GROUP = "[CI-Za-f][AC-HQS-Xgi-nwyz0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]"
 """Four characters of base64 that spell three printable ones; `SHORTEST_TEXT` of them hold three such groups."""
 
+_HEX_TEXT = rf"(?:[2-6][0-9A-Fa-f]|7[0-9A-Ea-e]|0[9AaDd]){{{SHORTEST_TEXT}}}"
+"""As many bytes in hexadecimal as are read, all of them printable: an identifier or a digest of 64 digits has them once in 3,000."""
+
 _PREFIXES = (
     "AKIA", "ASIA", "AIza", "ATATT3", "EAAA", "dckr_pat_", "dop_v1_", "figd_", "ghp_", "gho_", "ghs_", "ghu_", "ghr_",
     "github_pat_", "glpat-", "glsa_", "gsk_", "hf_", "hvs.", "lin_api_", "npm_", "ntn_", "pplx-", "pypi-", "r8_", "rk_live_",
@@ -71,6 +74,7 @@ _SPACED_TRIGGER = r"(?:[^\s\x00][ \t\n]){7}"
 _RUN = re.compile(rf"[A-Za-z0-9+/_-]{{{SHORTEST_RUN},}}")
 _SPEAKS = re.compile(rf"(?:{_GROUP}){{3}}")
 _HEX = re.compile(rf"[0-9A-Fa-f]{{{SHORTEST_RUN},}}")
+_SPEAKS_HEX = re.compile(_HEX_TEXT)
 _SPACED = re.compile(r"(?<![^\s\x00])(?:[^\s\x00][ \t\n]){7,}[^\s\x00](?![^\s\x00])")
 _STANDARD = str.maketrans("-_", "+/")
 _PLAIN = {n: re.compile(rb"[\t\n\r\x20-\x7e]{%d,}" % n) for n in range(8, SHORTEST_TEXT + 1)}
@@ -156,6 +160,8 @@ def _base64_runs(text: str) -> Iterator[Run]:
 
 def _hex_runs(text: str) -> Iterator[Run]:
     for digits in _HEX.finditer(text):
+        if not _SPEAKS_HEX.search(digits[0]):
+            continue
         for shift in range(2):
             half = digits[0][shift:]
             yield Run(digits.start() + shift, HEX, bytes.fromhex(half[: len(half) // 2 * 2]))
@@ -193,7 +199,7 @@ class Reader(msgspec.Struct, frozen=True):
 READERS = (
     Reader(rf"(?:{_GROUP}){{3}}", _base64_runs, (rf"[A-Za-z0-9+/_-]{{{SHORTEST_RUN}}}",)),
     # A run of hexadecimal digits is one of base64 for the hint.
-    Reader(rf"[0-9A-Fa-f]{{{SHORTEST_RUN}}}", _hex_runs),
+    Reader(_HEX_TEXT, _hex_runs),
     Reader(_SPACED_TRIGGER, _spaced_runs, apart=(_SPACED_TRIGGER,)),
     Reader(
         rf"\b{_ROTATED_BEGINS}[A-Za-z0-9_-]{{6}}",

@@ -23,7 +23,7 @@ IDENTIFIERS: tuple[Rule, ...] = (
     Rule(
         "nino",
         "pii.nino",
-        r"[A-Z]{2}[0-9]{6}[A-D]",
+        r"(?-i:[0-9]{6}[A-D])",
         r"(?<![A-Za-z0-9])(?!BG|GB|KN|NK|NT|TN|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z][0-9]{6}[A-D](?![A-Za-z0-9])",
         priority=35,
         good=("NI number «AB123456C»", "«JG103759A»", "nino=«CE000001B»"),
@@ -75,7 +75,7 @@ IDENTIFIERS: tuple[Rule, ...] = (
     Rule(
         "mbi",
         "phi.mbi",
-        r"[0-9]-?[A-Z][A-Z0-9][0-9]-?[A-Z]{2}[0-9]{2}",
+        r"[0-9]-?[A-Z][A-Z0-9][0-9]-?[A-Z][A-Z0-9][0-9]-?[A-Z]{2}[0-9]{2}",
         rf"(?<![A-Za-z0-9-])[1-9][{_L}][{_L}0-9][0-9](-?)[{_L}][{_L}0-9][0-9]\1[{_L}]{{2}}[0-9]{{2}}(?![A-Za-z0-9-])",
         priority=45,
         good=("Medicare «1EG4-TE5-MK73»", "«1EG4TE5MK73»", "mbi «9QA7-WX2-YT44»."),

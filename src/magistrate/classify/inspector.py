@@ -19,7 +19,7 @@ Policy-free: the inspector reports, others decide.
 """
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
 import msgspec
@@ -52,10 +52,12 @@ LONGEST_EXTENSION = 13
 BEHIND = 2 * (LONGEST_CONTEXT + LONGEST_CHAIN)
 """Characters of released text that are kept because rules look behind a value for context."""
 
+SPARE = BEHIND // 4
+"""Characters more than that before some are dropped: to find out where a text can begin anew costs as much as to read on."""
+
 MOST_HELD = 4 * LONGEST_KEY
 """Characters held or kept, hidden ones included. No honest text comes near it."""
 
-_TOKEN = re.compile(r"\S+")
 _FOREIGN = re.compile(r"[^\x21-\x7e\s]")
 """Characters that no value holds in its normal spelling: a token ends before and after them."""
 
@@ -71,7 +73,9 @@ _ACCOUNT = re.compile(rf"(?i:(?<![A-Z0-9])(?:{'|'.join(IBAN_LENGTHS)}){CHECK_DIG
 """What a number that goes on with letters begins with: country and check digits of an IBAN, or a plate's letters."""
 _EXTENSION = re.compile(r"(?i)(?<=[0-9])(?: ?ex?|(?: ?x| ?ext\.? ?|#)[0-9]{0,6})\Z")
 """What may be on its way behind a telephone number and belong to it."""
+_EXTENSION_ENDS = frozenset("eExXtT. #0123456789")
 
+_KEY_LINE = "-----BEGIN "
 _KEY_BEGINS = re.compile(KEY_BEGINS)
 _KEY_MAY_BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]{0,57}-{0,4}\Z")
 _KEY_BODY = re.compile(KEY_BODY)
@@ -141,13 +145,7 @@ class Inspector(Generic[ChannelT]):
                     until = finding.start
             if until <= start:
                 return NOTHING
-        findings = tuple(
-            msgspec.structs.replace(f, part=0, start=f.start - start, end=f.end - start)
-            if f.status is FindingStatus.FOUND
-            else f
-            for f in found
-            if f.status is not FindingStatus.FOUND or start <= f.start < until
-        )
+        findings = _within(found, start, until) if found else ()
         if self._notices:
             findings, self._notices = self._notices + findings, ()
         ready = Ready(state.text[start:until], findings)
@@ -171,6 +169,8 @@ class Inspector(Generic[ChannelT]):
 
     def _forget(self, state: _Channel, found: tuple[Finding, ...]) -> bool:
         """Drop released text that no rule looks back to; return whether some had to go that one might."""
+        if state.released <= BEHIND + SPARE:
+            return False
         cut = _context_from(state.text[: state.released])
         for finding in reversed(found):
             if finding.start < cut < finding.end:
@@ -187,6 +187,17 @@ class Inspector(Generic[ChannelT]):
         return incomplete(DETECTOR, self._scanner.version, f"the bound on {bound}")
 
 
+def _within(found: tuple[Finding, ...], start: int, until: int) -> tuple[Finding, ...]:
+    """Return what of ``found`` begins from ``start`` to ``until``, relative to ``start``, and what has no place."""
+    return tuple(
+        msgspec.structs.replace(f, part=0, start=f.start - start, end=f.end - start)
+        if f.status is FindingStatus.FOUND
+        else f
+        for f in found
+        if f.status is not FindingStatus.FOUND or start <= f.start < until
+    )
+
+
 def _context_from(released: str) -> int:
     """Return where the context begins that rules may look back to from the end of ``released``.
 
@@ -201,8 +212,7 @@ def _context_from(released: str) -> int:
     if keep <= 0:
         return 0
     low = max(keep - LONGEST_VALUE, 0)
-    spaces = [match.end() for match in re.finditer(r"\s", seen[low:keep])]
-    keep = morse.kept_from(seen, low + spaces[-1] if spaces else low)
+    keep = morse.kept_from(seen, low + _last_token(seen[low:keep]))
     return keep if view is None or keep == 0 else view.span(keep, keep + 1)[0]
 
 
@@ -232,32 +242,45 @@ def _safe_in(seen: str, phrase: int) -> int:
 
 def _before_tokens(seen: str) -> int:
     """Return where the tokens begin that may still grow or be joined."""
-    extension = _EXTENSION.search(seen, max(0, len(seen) - LONGEST_EXTENSION))
-    if extension:
-        seen = seen[: extension.start()]
+    if seen[-1:] in _EXTENSION_ENDS:
+        extension = _EXTENSION.search(seen, max(0, len(seen) - LONGEST_EXTENSION))
+        if extension:
+            seen = seen[: extension.start()]
     floor = max(0, len(seen) - LONGEST_VALUE)
     tail = seen[floor:]
-    tokens = [match.span() for match in _TOKEN.finditer(tail)]
-    left = right = len(tail)
+    left = right = end = len(tail)
     begins = _DIGIT
-    if tokens and tokens[-1][1] == len(tail):
-        start, end = tokens.pop()
+    start = _last_token(tail)
+    if start < end:
         left = right = start + _after_foreign(tail[start:end])
         if right > start or not _CONTINUES.match(tail, start):
             return floor + left
         begins = _DIGIT if _is_number(tail, start) else _ACCOUNT
-    for start, end in reversed(tokens):
+    for begin, end in _tokens_before(tail, start):
         # The groups of one number stand one separator apart; the first holds a digit, or begins an account.
         if right - end != 1 or not _GOES_ON.match(tail, end - 1) or len(tail) - end > LONGEST_CHAIN:
             break
-        right = start + _after_foreign(tail[start:end])
+        right = begin + _after_foreign(tail[begin:end])
         if begins.search(tail, right, end):
             left = max(right, len(tail) - LONGEST_CHAIN)
-        if right > start or not _CONTINUES.match(tail, start):
+        if right > begin or not _CONTINUES.match(tail, begin):
             break
-        if not _is_number(tail, start):
+        if not _is_number(tail, begin):
             begins = _ACCOUNT
     return floor + left
+
+
+def _last_token(text: str) -> int:
+    """Return where the token at the end of ``text`` begins: its length if white space stands there."""
+    return len(text) if text[-1:].isspace() or not text else len(text) - len(text.rsplit(None, 1)[-1])
+
+
+def _tokens_before(text: str, end: int) -> Iterator[tuple[int, int]]:
+    """Yield start and end of the tokens of ``text`` before ``end``, the last one first."""
+    while end := len(text[:end].rstrip()):
+        start = _last_token(text[:end])
+        yield start, end
+        end = start
 
 
 def _is_number(tail: str, start: int) -> bool:
@@ -286,6 +309,8 @@ def _after_foreign(token: str) -> int:
 
 def _before_key(seen: str) -> int:
     """Return where a private key begins whose end has not come, as long as it still can."""
+    if _KEY_LINE not in seen:
+        return len(seen)
     at = 0
     while begins := _KEY_BEGINS.search(seen, at):
         body = _KEY_BODY.match(seen, begins.end())

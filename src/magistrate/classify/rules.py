@@ -155,12 +155,13 @@ _FIRST: tuple[Rule, ...] = (
     Rule(
         "iban",
         "fin.iban",
-        r"[A-Z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]){4}",
+        r"(?:^|[^A-Za-z0-9])[A-Z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]){4}",
         r"(?i)(?<![A-Z0-9])(?=[A-Z]{2}[0-9]{2})(?:" + _BY_LENGTH + r")(?![A-Z0-9])",
         valid.iban,
         priority=60,
         reach=16,
         ahead=80,
+        apart=True,
         good=(
             "pay to «DE89 3704 0044 0532 0130 00»",
             "«GB29NWBK60161331926819»",

@@ -59,7 +59,9 @@ class Scanner:
         self._searches: list[tuple[str, Search]] = [(rule.id, search_for(rule)) for rule in rules]
         self._searches.append(("card", search_cards))
         self._hint = len(self._searches)
-        self._hinting = [number for number, rule in enumerate(rules) if rule.id in HINTING_RULES]
+        self._hinting = {number for number, rule in enumerate(rules) if rule.id in HINTING_RULES} | {
+            self._hint
+        }
         together = [Expression(n, rule.trigger) for n, rule in enumerate(rules) if not rule.apart]
         together.append(Expression(len(rules), CARD_TRIGGER))
         apart = [Expression(n, rule.trigger) for n, rule in enumerate(rules) if rule.apart]
@@ -138,8 +140,8 @@ class Scanner:
             automaton.scan(raw, triggered)
         hits: list[Hit] = []
         broken: list[str] = []
-        hinted = triggered.pop(self._hint, None) is not None
-        readers = self._readers(raw) if hinted or any(n in triggered for n in self._hinting) else []
+        readers = [] if self._hinting.isdisjoint(triggered) else self._readers(raw)
+        triggered.pop(self._hint, None)
         for index in sorted(triggered):
             rule, search = self._searches[index]
             try:

@@ -167,6 +167,9 @@ def _character(match: re.Match[str]) -> str:
 
 def escape_begins(text: str) -> int:
     """Return where an escape stands at the end of ``text`` that is not complete, else its length."""
+    end = text[-LONGEST_ESCAPE:]
+    if "%" not in end and "&" not in end and "\\" not in end:
+        return len(text)
     begun = _ESCAPE_BEGINS.search(text, max(0, len(text) - LONGEST_ESCAPE))
     return len(text) if begun is None else begun.start()
 
