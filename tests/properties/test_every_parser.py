@@ -126,7 +126,6 @@ DECODES = re.compile(
 )
 
 OWN = {
-    "adapters/host.py": "a UUID of this process's own",
     "adapters/parallel.py": "what a process that this one started says over a pipe",
     "adapters/recorder/attesting.py": "its own standing file; an authority's answers are read by `timestamp`, `note` and `beacon`",
     "adapters/recorder/cold.py": "cells of a derived index that carries a digest",
