@@ -162,7 +162,7 @@ def live(directory: Path) -> None:
     tear(directory / "evidence" / "wal")
     life = Life(directory)
     life.write(2)
-    life.ledger.write([life.ledger.farewell()])
+    life.ledger.write([life.ledger.notes.farewell()])
     life.ledger.seal()
     life.ledger.close(clean=True)
 

@@ -84,8 +84,10 @@ class WriteAheadLog:
         self._descriptor = -1
         self._length = 0
 
-    def replay(self, first: int) -> tuple[list[Entry], int]:
+    def replay(self, first: int, *, ends_whole: bool = False) -> tuple[list[Entry], int]:
         """Return the records from index ``first`` on, and how many bytes of a torn last group were cut off.
+
+        ``ends_whole``: the last group is known to have been durable, so that what looks torn is damage.
 
         They are on the device when this returns. That a group can be read does not mean that its sync succeeded: Linux
         keeps pages readable that it could not write, and syncs them no more. But a group is written only after the one
@@ -118,6 +120,8 @@ class WriteAheadLog:
                 newest = path, data[:good]
             if path == files[-1]:
                 torn = _torn(data, good)
+                if torn and ends_whole:
+                    raise WalBroken(f"{path.name}: damaged at its end, at byte {good}")
                 if torn:
                     self._cut(path, good)
         if newest is not None:
@@ -228,6 +232,10 @@ class WriteAheadLog:
             if other != path:
                 self._disk.remove(other)
         self._disk.sync_directory(self._directory)
+
+    def follow(self, directory: Path) -> None:
+        """Take note that the directory, with the file that is open, was renamed."""
+        self._directory = directory
 
     def close(self) -> None:
         if self._descriptor >= 0:
