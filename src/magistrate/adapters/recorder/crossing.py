@@ -154,7 +154,8 @@ def begin_next(
     except OSError as error:
         raise _not_begun(error) from error
     shard.sealer.countersign_with(keys)
-    return closed, Begun(writer, traces, [kept.entry.weight for kept in written]), wal
+    waiting = [(writer.next_index, sum(kept.entry.weight for kept in written))]
+    return closed, Begun(writer, traces, waiting), wal
 
 
 def _not_begun(error: Exception) -> WalBroken:

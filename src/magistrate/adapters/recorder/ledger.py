@@ -448,7 +448,7 @@ class Ledger:
         self._wal = wal
         self._writer, self._traces = begun.writer, begun.traces
         self.notes = Notes(self._own, begun.writer, begun.traces)
-        self._waiting = Waiting(begun.waiting, self._writer.next_index - len(begun.waiting))
+        self._waiting = Waiting(begun.waiting)
 
     def _let_go(self) -> None:
         self._wal.close()

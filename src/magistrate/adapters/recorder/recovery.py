@@ -34,7 +34,7 @@ from magistrate.adapters.recorder.shelf import Shelf
 from magistrate.adapters.recorder.storage import Altered, StoreUnavailable
 from magistrate.adapters.recorder.traces import Link, OpenTraces
 from magistrate.adapters.recorder.vault import Vault
-from magistrate.adapters.recorder.wal import WalBroken, WriteAheadLog
+from magistrate.adapters.recorder.wal import Durable, WalBroken, WriteAheadLog
 from magistrate.adapters.recorder.writer import Kept, Submission, Writer
 from magistrate.adapters.recorder.written import WrittenShard
 from magistrate.evidence.retention import Schedule
@@ -71,11 +71,32 @@ class Owned(msgspec.Struct, frozen=True):
 
 
 class Begun(msgspec.Struct, frozen=True):
-    """A shard that can be written to. ``waiting`` is what is durable and waits for the sealer, by its weight in bytes."""
+    """A shard that can be written to. ``waiting`` is what is durable and waits for the sealer, see `Waiting`."""
 
     writer: Writer
     traces: OpenTraces
-    waiting: list[int]
+    waiting: list[tuple[int, int]]
+
+
+class _Replayed:
+    """What is read from the write-ahead log on its way to those who remember it."""
+
+    def __init__(self, writer: Writer, traces: OpenTraces) -> None:
+        self._writer, self._traces = writer, traces
+        self.waiting: list[tuple[int, int]] = []
+        self.last_kind = ""
+
+    def take(self, group: Sequence[Durable]) -> None:
+        """Take a group that follows the last one."""
+        weight = 0
+        for entry in group:
+            header = orjson.loads(entry.header)
+            self._traces.add(Link.of(header))
+            self._writer.remember(entry.index, header, entry.header)
+            weight += entry.weight
+        self.last_kind = header["t"]
+        self._writer.next_index = entry.index + 1
+        self.waiting.append((self._writer.next_index, weight))
 
 
 class Recovery:
@@ -134,36 +155,38 @@ class Recovery:
     def _begun(self, *, clean: bool) -> Begun:
         owned = self._owned
         self._sealer.recover()
-        first = self._sealer.size
+        traces = OpenTraces(owned.trace_idle_s)
+        writer = Writer(self._origin, owned.vault, self._wal, self._sealer.size, owned.schedule, traces)
+        replayed = _Replayed(writer, traces)
         gc.disable()  # many small objects and no garbage: each collection would walk them all in vain
         try:
-            entries, torn = self._wal.replay(first, ends_whole=(owned.root / NEXT_WAL).exists())
-            pending = [Kept(entry, Link.of(entry.fields())) for entry in entries]
+            self._remember(writer, traces)
+            ends_whole = (owned.root / NEXT_WAL).exists()
+            recovered, torn = self._wal.replay(self._sealer.size, replayed.take, ends_whole=ends_whole)
         finally:
             gc.enable()
-        self._end_if_closed(pending)
-        traces = OpenTraces(owned.trace_idle_s)
-        writer = Writer(self._origin, owned.vault, self._wal, first + len(entries), owned.schedule, traces)
-        dangling = self._remember(writer, traces, pending)
+        self._end_if_closed(replayed)
+        dangling = writer.calls.all()
         # Not sealed here: what was read back is durable, like everything that waits for the sealer.
         self._wal.open(writer.next_index)
-        notes = self._notes(writer, dangling, len(entries), torn, clean=clean)
+        notes = self._notes(writer, dangling, recovered, torn, clean=clean)
         traces.begin()
         written = write_all(writer, notes)
         self._keep_reserve()
-        return Begun(writer, traces, [kept.entry.weight for kept in pending + written])
+        replayed.waiting.append((writer.next_index, sum(kept.entry.weight for kept in written)))
+        return Begun(writer, traces, replayed.waiting)
 
-    def _end_if_closed(self, pending: list[Kept]) -> None:
+    def _end_if_closed(self, replayed: "_Replayed") -> None:
         """Raise `ShardClosed` if the newest record closes the shard, once it is sealed under the keys that follow, too."""
-        if pending and pending[-1].link.kind == SHARD_CLOSE:
-            owned, last = self._owned, pending[-1].entry.index
+        if replayed.last_kind == SHARD_CLOSE:
+            owned, last = self._owned, replayed.waiting[-1][0] - 1
             seal_durable(self._sealer, self._tail, last)
             self._sealer.countersign_with(
                 keys_to_follow(owned.root, owned.keys_dir, self._origin, create=False)
             )
             seal_durable(self._sealer, self._tail, last + 1)
             raise ShardClosed
-        if not pending and self._sealer.last_type() == SHARD_CLOSE:
+        if not replayed.waiting and self._sealer.last_type() == SHARD_CLOSE:
             raise ShardClosed
         if (self._owned.root / NEXT_WAL).exists():
             raise WalBroken(
@@ -171,8 +194,8 @@ class Recovery:
                 "the disk lost what it had; keep a copy of both and restore them from one moment"
             )
 
-    def _remember(self, writer: Writer, traces: OpenTraces, pending: list[Kept]) -> list[str]:
-        """Tell the writer of recent records; return the calls among them that were opened and never closed."""
+    def _remember(self, writer: Writer, traces: OpenTraces) -> None:
+        """Tell writer and traces of recent records that are sealed."""
         size = self._sealer.size
         before = shards_before(self._owned.root)
         if before and size < RECENT:
@@ -183,10 +206,6 @@ class Recovery:
             header = orjson.loads(raw)
             traces.add(Link.of(header))
             writer.remember(index, header, raw)
-        for kept in pending:
-            traces.add(kept.link)
-            writer.remember(kept.entry.index, kept.entry.fields(), kept.entry.header)
-        return writer.calls.all()
 
     def _notes(
         self, writer: Writer, dangling: list[str], recovered: int, torn: int, *, clean: bool
