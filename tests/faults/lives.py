@@ -162,7 +162,7 @@ def live(directory: Path) -> None:
     tear(directory / "evidence" / "wal")
     life = Life(directory)
     life.write(2)
-    life.ledger.write([life.ledger.farewell()])
+    life.ledger.write([life.ledger.notes.farewell()])
     life.ledger.seal()
     life.ledger.close(clean=True)
 
@@ -170,7 +170,8 @@ def live(directory: Path) -> None:
 def tear(wal: Path) -> None:
     """Leave a group behind the last one that only begins."""
     newest = max(wal.glob("*.wal"))
-    *_, (_, end) = wal_module._groups(newest.read_bytes(), int(newest.stem))  # noqa: SLF001  because what is torn must look like a group
+    written = memoryview(newest.read_bytes())
+    *_, (_, end) = wal_module._groups(written, int(newest.stem), wal_module._decoder)  # noqa: SLF001  because what is torn must look like a group
     with newest.open("r+b") as file:
         file.seek(end)
         file.write(wal_module.MAGIC + (5000).to_bytes(4, "little") + bytes(4) + b"torn" * 50)

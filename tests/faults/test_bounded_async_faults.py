@@ -192,7 +192,7 @@ def test_the_last_ones_of_a_writer_are_missed_by_its_end(tmp_path: Path) -> None
     """The recorder says how far the writer had counted in what it read, refused ones included."""
     with opened(tmp_path) as custody:
         custody.write(ahead(1))
-        custody.ledger.write([custody.ledger.parted("gateway-1", 3)])
+        custody.ledger.write([custody.ledger.notes.parted("gateway-1", 3)])
         report = custody.verified()
         assert report.verdict is Verdict.UNDECIDABLE
         assert "2 records" in report.findings[0].what

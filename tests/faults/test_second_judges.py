@@ -108,7 +108,7 @@ def test_go_sees_a_clock_that_went_back(tmp_path: Path, go: Ask, monkeypatch: py
     monkeypatch.setattr(time, "time_ns", lambda: real() + ahead[0])
     with opened(tmp_path) as custody:
         for ahead[0] in (0, -3600 * 10**9, 86_400 * 10**9):
-            custody.ledger.write([custody.ledger.heartbeat()])
+            custody.ledger.write([custody.ledger.notes.heartbeat()])
         remarks = [remark.what for remark in custody.verified().remarks]
         ahead[0] = 86_400 * 10**9
     told = audited(go, tmp_path)

@@ -164,7 +164,7 @@ PARSERS = (
     Parser("acknowledgements", frames.unpack_acks, UNDECODABLE,
            (next(frames.pack_acks([frames.Ack(1, 2, bytes(32))])),), (frames,)),
     Parser("an order", orders.unpack_order, UNDECODABLE, (ORDER,), (orders,)),
-    Parser("a write-ahead group", lambda data: wal._group_at(data, 0), UNDECODABLE,
+    Parser("a write-ahead group", lambda data: wal._group_at(memoryview(data), 0, wal._decoder), UNDECODABLE,
            (wal.pack_group([wal.Entry(3, b"{}", (("request", b"sealed"),))]),), (wal,)),
     Parser("a configuration", lambda data: yaml_source.compose(data, PLACE), (ConfigurationError,),
            (b"providers:\n  - name: a\n    models: [demo]\n",), (yaml_source,)),

@@ -144,6 +144,7 @@ OWN = {
     "adapters/recorder/sealer.py": "its own staging file",
     "adapters/recorder/sealing.py": "what a process that this one forked says over a socket",
     "adapters/recorder/vault.py": "sealed in the vault",
+    "adapters/recorder/written.py": "headers that this recorder sealed",
     "adapters/state/keys.py": "cells of its own database",
     "adapters/telemetry/receiver.py": "telemetry of a process that the supervisor started, without content",
     "adapters/upstreams/local_model.py": "a stand-in's own requests",

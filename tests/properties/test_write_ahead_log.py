@@ -1,10 +1,12 @@
 """The write-ahead log against the obvious model, a list: whatever is rotated, sealed, reused, torn and opened again."""
 
 import tempfile
-from collections.abc import Iterator
+import tracemalloc
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,9 +15,10 @@ from magistrate.adapters.recorder import tail as tail_module
 from magistrate.adapters.recorder import wal
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.tail import Tail
-from magistrate.adapters.recorder.wal import Entry, WalBroken, WriteAheadLog, pack_group
+from magistrate.adapters.recorder.wal import Durable, Entry, WalBroken, WriteAheadLog, pack_group
 
 SMALL_FILE, SMALL_BLOCK = 640, 64
+BODIES = msgspec.msgpack.Decoder(tuple[tuple[str, bytes], ...])
 
 
 @contextmanager
@@ -33,6 +36,17 @@ def entries(first: int, sizes: list[int]) -> list[Entry]:
         Entry(n, b"h" * size, (("request", b"c" * size + bytes([n % 255 + 1])),))
         for n, size in enumerate(sizes, first)
     ]
+
+
+def replayed(log: WriteAheadLog, first: int) -> tuple[list[Entry], int]:
+    """Return what a start is given, its bodies unpacked at once, and how much was torn."""
+    found: list[Entry] = []
+    count, torn = log.replay(
+        first,
+        lambda group: found.extend(Entry(one.index, one.header, BODIES.decode(one.bodies)) for one in group),
+    )
+    assert count == len(found)
+    return found, torn
 
 
 def newest(directory: Path) -> Path:
@@ -79,14 +93,14 @@ def test_what_was_made_durable_is_read_back_and_nothing_else(steps: list[tuple[s
                         file.write(whole[: min(length, len(whole) - 1)])
                 log.close()
                 log = WriteAheadLog(directory, Disk())
-                found, torn = log.replay(sealed)
+                found, torn = replayed(log, sealed)
                 assert found == kept[sealed:]
                 assert torn == 0 or what == "tear"
                 log.open(len(kept))
         log.close()
         assert tail.read(sealed, len(kept)) == kept[sealed:]
         tail.close()
-        found, _ = WriteAheadLog(directory, Disk()).replay(sealed)
+        found, _ = replayed(WriteAheadLog(directory, Disk()), sealed)
         assert found == kept[sealed:]
 
 
@@ -133,7 +147,7 @@ def test_a_file_is_ready_before_it_is_needed_and_not_sooner() -> None:
         log.open(1)
         log.append(entries(1, [20]))
         log.close()
-        assert [entry.index for entry in WriteAheadLog(directory, Disk()).replay(0)[0]] == [0, 1]
+        assert [entry.index for entry in replayed(WriteAheadLog(directory, Disk()), 0)[0]] == [0, 1]
 
 
 def test_damage_in_front_of_an_acknowledged_group_is_not_cut_away() -> None:
@@ -149,7 +163,7 @@ def test_damage_in_front_of_an_acknowledged_group_is_not_cut_away() -> None:
         data[20] ^= 1
         path.write_bytes(data)
         with pytest.raises(WalBroken, match="damaged in the middle"):
-            WriteAheadLog(directory, Disk()).replay(0)
+            replayed(WriteAheadLog(directory, Disk()), 0)
 
 
 def test_a_lost_file_between_two_is_a_gap() -> None:
@@ -162,7 +176,33 @@ def test_a_lost_file_between_two_is_a_gap() -> None:
         log.close()
         sorted(directory.glob("*.wal"))[1].unlink()
         with pytest.raises(WalBroken, match="record 1 is missing"):
-            WriteAheadLog(directory, Disk()).replay(0)
+            replayed(WriteAheadLog(directory, Disk()), 0)
+
+
+def test_a_backlog_is_read_in_the_memory_of_two_files(tmp_path: Path) -> None:
+    """However long it is: what was handed on is not kept, and bodies are not unpacked."""
+    log = WriteAheadLog(tmp_path, Disk())
+    body, count = bytes(range(256)) * 4096, 0
+    log.open(0)
+    while len(list(tmp_path.glob("*.wal"))) < 9:
+        log.append([Entry(count, b"h", (("request", body),))])
+        count += 1
+        if log.full:
+            log.open(count)
+    log.close()
+    weight = 0
+
+    def take(group: Sequence[Durable]) -> None:
+        nonlocal weight
+        weight += sum(one.weight for one in group)
+
+    tracemalloc.start()
+    assert WriteAheadLog(tmp_path, Disk()).replay(0, take) == (count, 0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    largest = max(path.stat().st_size for path in tmp_path.glob("*.wal"))
+    assert weight > 7 * largest
+    assert peak < 3.2 * largest, "two files, and the one that is written over once more"
 
 
 class FullDisk(Disk):
@@ -185,7 +225,7 @@ def test_without_room_for_the_next_file_the_old_one_grows_and_is_read_whole() ->
             log.open(1)
         log.append(entries(1, [20]))
         log.close()
-        found, torn = WriteAheadLog(directory, Disk()).replay(1)
+        found, torn = replayed(WriteAheadLog(directory, Disk()), 1)
         assert [entry.index for entry in found] == [1]
         assert torn == 0
         assert len(list(directory.glob("*.wal"))) == 1

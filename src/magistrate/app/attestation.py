@@ -69,8 +69,9 @@ def recorder_plan(evidence: EvidenceSetting) -> Plan:
             beacons=tuple((one.url, source) for one, source in zip(evidence.beacon, sources, strict=True)),
             beacon_every_s=evidence.beacon_every_s,
             also={
-                **{one.url: one.also for one in evidence.timestamp},
-                **{one.url: one.also for one in evidence.beacon},
+                **{("witness", one.url): one.also for one in evidence.witness},
+                **{("authority", one.url): one.also for one in evidence.timestamp},
+                **{("beacon", one.url): one.also for one in evidence.beacon},
             },
         )
     except ValueError as error:

@@ -156,6 +156,8 @@ class WitnessSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Its submission prefix: `add-checkpoint` is asked for below it."""
     vkey: Annotated[str, Meta(max_length=4096)]
     """Its verifier key, as `magistrate witness --show-key` prints it."""
+    also: Annotated[tuple[Url, ...], Meta(max_length=MOST_ADDRESSES)] = ()
+    """Other addresses of the same witness, asked in turn while those before them do not answer well."""
 
 
 class TimestampSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -140,6 +140,10 @@ class Reader:
     def _list(self, node: yaml.Node, shape: shapes.VarTupleType, field: str) -> Any:
         if not isinstance(node, yaml.SequenceNode):
             return self.note(node, field, f"must be a list, not {_kind(node)}")
+        if shape.max_length is not None and len(node.value) > shape.max_length:
+            return self.note(
+                node, field, f"has {len(node.value)} values, and may have at most {shape.max_length}"
+            )
         return tuple(
             self.read(item, shape.item_type, f"{field}[{index}]") for index, item in enumerate(node.value)
         )
@@ -179,7 +183,7 @@ class Reader:
         tag = _tag(node)
         match shape:
             case shapes.StrType():
-                return self._text(node, shape.pattern, field)
+                return self._text(node, shape, field)
             case shapes.IntType() if tag == "int" and node.value.lstrip("-").isdigit():
                 return self._bounded(node, int(node.value), shape, field)
             case shapes.FloatType() if tag in {"int", "float"}:
@@ -206,12 +210,15 @@ class Reader:
             node, field, f"must be {_KIND[wanted.get(type(shape).__name__, 'str')]}, not {_kind(node)}"
         )
 
-    def _text(self, node: yaml.ScalarNode, pattern: str | None, field: str) -> str | None:
+    def _text(self, node: yaml.ScalarNode, shape: shapes.StrType, field: str) -> str | None:
         if _tag(node) != "str":
             self.note(node, field, f"must be text; `{node.value}` is {_kind(node)}: put quotes around it")
             return None
-        if pattern is not None and not _matches(pattern, node.value):
-            self.note(node, field, f"does not have the form `{pattern}`")
+        if shape.pattern is not None and not _matches(shape.pattern, node.value):
+            self.note(node, field, f"does not have the form `{shape.pattern}`")
+            return None
+        if shape.max_length is not None and len(node.value) > shape.max_length:
+            self.note(node, field, f"may have at most {shape.max_length} characters")
             return None
         return node.value  # type: ignore[no-any-return]
 

@@ -9,6 +9,8 @@ import msgspec
 SHARD_OPEN, SHARD_CARRY = "shard.open", "shard.carry"
 """The first records of a shard: the second kind names the calls that the first had no room for."""
 
+CARRYING = frozenset({SHARD_OPEN, SHARD_CARRY})
+
 AHEAD = "bounded-async"
 """What a record's ``durability`` says when its effect did not wait for it."""
 
@@ -85,7 +87,7 @@ def continues(record: Said) -> bool:
 
 def carried(kind: str, facts: Mapping[str, Any]) -> dict[str, str]:
     """Return the calls, id and trace, that a record of this type takes over from the shard before its own."""
-    calls = facts.get("calls") if kind in {SHARD_OPEN, SHARD_CARRY} else None
+    calls = facts.get("calls") if kind in CARRYING else None
     if type(calls) is not dict:
         return {}
     return {call: trace for call, trace in calls.items() if type(trace) is str}

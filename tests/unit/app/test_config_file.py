@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from magistrate.app.attestation import recorder_plan
 from magistrate.app.catalogue import OPERATIONS, price
 from magistrate.app.config import Rejected, catalogue, embedded_default, json_schema, load, split_address
 from magistrate.app.settings import PriceSetting
@@ -67,6 +68,19 @@ def test_a_full_file_is_read_into_typed_values(tmp_path: Path) -> None:
     assert config.providers[0].models[1].name == "gpt-*"
     assert config.limits.body_bytes == 1_000_000
     assert config.log.format == "json"
+
+
+def test_further_addresses_of_a_witness_are_told_from_those_of_an_authority_at_the_same_place(
+    tmp_path: Path,
+) -> None:
+    """Everybody who is asked may stand behind one host, and only one of them also behind another."""
+    text = (
+        LEAST
+        + f"evidence:\n  witness: [{{url: 'http://w/', vkey: '{WITNESS_KEY}', also: ['http://v/', 'http://u/']}}]\n"
+    )
+    plan = recorder_plan(load(written(tmp_path, text), {}).evidence)
+    assert plan.also[("witness", "http://w/")] == ("http://v/", "http://u/")
+    assert ("authority", "http://w/") not in plan.also
 
 
 def test_the_model_tier_is_switched_with_bare_words(tmp_path: Path) -> None:
@@ -145,6 +159,19 @@ def test_commands_that_call_nobody_need_no_secrets(tmp_path: Path) -> None:
             5,
             "evidence.witness[0].url",
             "does not have the form",
+        ),
+        (
+            LEAST + f"evidence:\n  witness:\n  - {{url: 'http://w', vkey: '{'w' * 5000}'}}\n",
+            5,
+            "evidence.witness[0].vkey",
+            "at most 4096 characters",
+        ),
+        (
+            LEAST
+            + f"evidence:\n  witness:\n  - {{url: 'http://w', vkey: '{WITNESS_KEY}', also: [{', '.join(['http://v'] * 9)}]}}\n",
+            5,
+            "evidence.witness[0].also",
+            "at most 8",
         ),
         (
             LEAST + f"evidence:\n  quorum: 2\n  witness: [{{url: 'http://w', vkey: '{WITNESS_KEY}'}}]\n",

@@ -62,16 +62,18 @@ class World:
             assert self.tsa is not None
             return Answer(200, "application/timestamp-reply", self.tsa.reply(ask.body))
         assert ask.url.endswith("/add-checkpoint")
-        answer = self.witnesses[host].add_checkpoint(ask.body)
+        answer = self.witnesses[host.partition("-")[0]].add_checkpoint(ask.body)
         return Answer(answer.status, answer.media.partition(";")[0], answer.body)
 
-    def attester(self, quorum: int | None = None, also: tuple[str, ...] = ()) -> Attester:
+    def attester(
+        self, quorum: int | None = None, also: tuple[str, ...] = (), witness_also: tuple[str, ...] = ()
+    ) -> Attester:
         authorities = (("http://tsa/", Authority(self.tsa.ca.read_bytes())),) if self.tsa else ()
         plan = Plan(
             (("http://w1", Verifier(W1.vkey)), ("http://w2/", Verifier(W2.vkey))),
             quorum,
             authorities,
-            also={"http://tsa/": also},
+            also={("authority", "http://tsa/"): also, ("witness", "http://w1"): witness_also},
         )
         return Attester(self.root, SIGNER.vkey, plan, stamped=self.stamped.append, send=self.send)
 
@@ -218,6 +220,70 @@ def test_the_policy_is_published_beside_the_log(world: World) -> None:
     policy = parse_policy((world.root / "policy.txt").read_text())
     assert [log.vkey for log in policy.logs] == [SIGNER.vkey]
     assert policy.witnessed((world.root / "cosig" / "latest").read_bytes()).quorum
+
+
+@pytest.mark.fault(38)
+@pytest.mark.requirement("A7")
+def test_a_witness_is_asked_at_its_next_address_while_the_first_is_down(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line, of whichever address answers first; an outage is what all of them are away for, and says what each said."""
+    caplog.set_level(logging.INFO, "magistrate.recorder")
+    attester = world.attester(quorum=2, witness_also=("http://w1-2/below", "http://w1-3/"))
+    world.grow(5)
+    world.cut |= {"w1": "connection refused", "w1-2": "no route to host"}
+    attester.cosign()
+    assert world.cosigners("cosig/latest") == {W1.name, W2.name}
+    assert world.asked == ["w1", "w1-2", "w1-3", "w2"]
+    assert not caplog.records, "it is no outage"
+    world.cut.clear()
+    world.grow(3)
+    attester.cosign()
+    assert world.asked[4:] == ["w1", "w2"], (
+        "each time from the first, with what the witness saw at any of them"
+    )
+    world.cut |= {"w1": "connection refused", "w1-2": "no route to host", "w1-3": "does not answer"}
+    world.grow(2)
+    attester.cosign()
+    (told,) = [record.message for record in caplog.records]
+    assert "none of 3 addresses does: `http://w1`: connection refused; `http://w1-2/below`: no route" in told
+    assert world.cosigners("cosig/latest") == {W2.name}
+
+
+@pytest.mark.requirement("A7")
+def test_a_line_that_is_none_of_the_witness_is_looked_for_at_its_next_address(world: World) -> None:
+    """An error page in front of one address is an outage of that address."""
+    world.grow(3)
+    answers = {"http://w1/": Answer(200, "text/plain", b"<html>"), "http://w1-2/": None}
+    plan = Plan((("http://w1/", Verifier(W1.vkey)),), also={("witness", "http://w1/"): ("http://w1-2/",)})
+
+    def send(ask: Ask) -> Answer:
+        return answers[ask.url.removesuffix("add-checkpoint")] or world.send(ask)
+
+    Attester(world.root, SIGNER.vkey, plan, send=send).cosign()
+    assert world.cosigners("cosig/latest") == {W1.name}
+
+
+@pytest.mark.fault(11)
+@pytest.mark.requirement("A2")
+@pytest.mark.parametrize("down", [(), ("w1",)])
+def test_a_contradiction_at_any_address_of_a_witness_is_grave_and_no_other_is_asked(
+    world: World, down: tuple[str, ...]
+) -> None:
+    """Nobody is heard who would see less: the next address might be of a copy that has not caught up."""
+    world.grow(9)
+    world.attester().cosign()
+    world.log = Published()
+    world.grow(4)
+    world.cut |= dict.fromkeys(down, "connection refused")
+    world.asked.clear()
+    world.attester(witness_also=("http://w1-2/", "http://w1-3/")).cosign()
+    standings = read_standings(world.root)
+    assert standings is not None
+    assert standings.parties[0].grave
+    assert "rolled back" in standings.parties[0].fails
+    assert "w1-3" not in world.asked
+    assert ("w1-2" in world.asked) is bool(down)
 
 
 @pytest.mark.tool("openssl")

@@ -26,7 +26,7 @@ class Drawing:
         Disk().make_directories(root)
         self.root = root
         self.heard: list[Drawn] = []
-        plan = Plan(beacons=((url, read_source(json.dumps(info).encode())),), also={url: also})
+        plan = Plan(beacons=((url, read_source(json.dumps(info).encode())),), also={("beacon", url): also})
         self.attester = Attester(root, SIGNER.vkey, plan, heard=self.heard.append)
 
     @property

@@ -36,7 +36,7 @@ def life(
     ledger = Ledger(settings(directory), disk)
     try:
         work(ledger)
-        ledger.write([ledger.farewell()])
+        ledger.write([ledger.notes.farewell()])
         ledger.seal()
     finally:
         ledger.close(clean=ledger.unsealed_bytes == 0)
@@ -166,8 +166,7 @@ def test_wherever_the_disk_goes_away_the_next_start_has_keys_that_verify(tmp_pat
 
 def _abandon(ledger: Ledger) -> None:
     """Let go without a word, as a killed process does."""
-    ledger._register.close()
-    ledger._index.close()
+    ledger._shard.close()
     ledger._vault.close()
     ledger._wal.close()
     os.close(ledger._lock)
@@ -193,8 +192,12 @@ def test_heartbeats_announce_themselves_and_name_the_newest_stamp(tmp_path: Path
     """So that a silence can be told from a pause, and a record cannot be dated before a stamp it names."""
 
     def look_at(ledger: Ledger) -> None:
-        assert ledger.heartbeat().draft.header["ext"] == {"records": 2, "refused": 0, "heartbeat_ms": 10_000}
-        ledger.beacon = bytes(32)
-        assert ledger.heartbeat().draft.header["ext"]["beacon"] == "00" * 32  # type: ignore[index]
+        assert ledger.notes.heartbeat().draft.header["ext"] == {
+            "records": 2,
+            "refused": 0,
+            "heartbeat_ms": 10_000,
+        }
+        ledger.notes.stamped(bytes(32))
+        assert ledger.notes.heartbeat().draft.header["ext"]["beacon"] == "00" * 32  # type: ignore[index]
 
     life(tmp_path, look_at)

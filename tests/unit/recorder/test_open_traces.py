@@ -110,13 +110,13 @@ def test_counts_go_on_over_a_restart(tmp_path: Path, *, clean: bool) -> None:
     custody = Custody(tmp_path)
     intent = draft(trace=trace)
     custody.write(intent, draft(trace=trace, phase="outcome", cause=(str(intent.header["eid"]),)))
-    assert custody.ledger.write(custody.ledger.closings(all_of_them=True))
+    assert custody.ledger.write(custody.ledger.notes.closings(all_of_them=True))
     custody.write(draft(trace=trace))
     custody.close(clean=clean)
     with opened(tmp_path) as again:
         again.write(draft(trace=trace))
-        assert again.ledger.write(again.ledger.closings(all_of_them=True))
-        assert not again.ledger.closings(all_of_them=True)
+        assert again.ledger.write(again.ledger.notes.closings(all_of_them=True))
+        assert not again.ledger.notes.closings(all_of_them=True)
         assert closed(again) == [(trace, 2), (trace, 2)]
         assert again.verified().verdict is Verdict.VALID
 
@@ -136,7 +136,7 @@ def test_the_outcome_of_a_call_that_is_its_whole_trace_closes_it(tmp_path: Path,
     intent, outcome = call(IDS.trace())
     for group in [(intent, outcome)] if together else [(intent,), (outcome,)]:
         custody.write(*group)
-    assert not custody.ledger.closings(all_of_them=True)
+    assert not custody.ledger.notes.closings(all_of_them=True)
     assert [one["closes"] for one in custody.records("llm.response")] == [2]
     report = custody.verified()
     assert (report.verdict, report.findings) == (Verdict.VALID, ())
@@ -155,7 +155,7 @@ def test_a_claim_that_the_recorder_does_not_count_itself_is_not_kept(
     for group in [(intent, outcome)] if together else [(intent,), (outcome,)]:
         custody.write(*group)
     assert "closes" not in custody.records("llm.response")[0]
-    assert len(custody.ledger.closings(all_of_them=True)) == 1
+    assert len(custody.ledger.notes.closings(all_of_them=True)) == 1
     assert custody.verified().verdict is Verdict.VALID
     custody.close()
 
@@ -170,7 +170,7 @@ def test_a_trace_of_several_calls_is_closed_by_no_outcome(tmp_path: Path, *, tog
     for group in [drafts] if together else [[one] for one in drafts]:
         custody.write(*group)
     assert not any("closes" in one for one in custody.records("llm.response"))
-    assert custody.ledger.write(custody.ledger.closings(all_of_them=True))
+    assert custody.ledger.write(custody.ledger.notes.closings(all_of_them=True))
     assert closed(custody) == [(trace, 4)]
     assert custody.verified().verdict is Verdict.VALID
     custody.close()

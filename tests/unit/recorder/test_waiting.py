@@ -7,18 +7,20 @@ from magistrate.adapters.recorder.waiting import Waiting
 
 
 @given(
-    st.lists(st.integers(1, 9), max_size=6),
+    st.lists(st.tuples(st.integers(1, 4), st.integers(1, 9)), max_size=6),
     st.lists(st.tuples(st.integers(1, 4), st.integers(0, 99))),
     st.data(),
 )
 def test_what_waits_is_what_no_checkpoint_covers_whole(
-    begun: list[int], groups: list[tuple[int, int]], data: st.DataObject
+    begun: list[tuple[int, int]], groups: list[tuple[int, int]], data: st.DataObject
 ) -> None:
     """Against the obvious list, whenever checkpoints come; one that comes before its group is counted is counted with the next."""
-    first = data.draw(st.integers(0, 50))
-    waiting = Waiting(begun, first)
-    obvious = [(first + number, weight) for number, weight in enumerate(begun, 1)]
-    end = first + len(begun)
+    end = data.draw(st.integers(0, 50))
+    obvious = []
+    for records, weight in begun:
+        end += records
+        obvious.append((end, weight))
+    waiting = Waiting(obvious)
     for records, weight in groups:
         end += records
         waiting.add(end, weight)

@@ -62,8 +62,9 @@ class Plan:
     stamp_every_s: float = STAMP_EVERY_S
     beacons: tuple[tuple[str, Source], ...] = ()
     beacon_every_s: float = STAMP_EVERY_S
-    also: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Further addresses of an authority or a beacon, by its first: asked in turn, where the one before did not do."""
+    also: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    """Further addresses of one who is asked, by what it is (`Standing.kind`) and its first: asked in turn, where the one before
+    did not do."""
 
     @property
     def empty(self) -> bool:
@@ -175,7 +176,8 @@ class Attester:
         lines = []
         for standing, (url, verifier) in zip(self._standings.parties, self._plan.witnesses, strict=False):
             try:
-                lines.append(self._cosignature(standing, url, verifier, checkpoint, note))
+                ask = partial(self._cosignature, standing, verifier, checkpoint, note)
+                lines.append(self._at_any("witness", url, ask))
             except Contradiction as error:
                 self._fails(standing, str(error), grave=True)
             except (OSError, NoteError, Missing) as error:
@@ -200,7 +202,7 @@ class Attester:
             path = f"receipts/{checkpoint.size}{f'.{number}' if number else ''}.tsr"
             try:
                 text = checkpoint.text().encode()
-                token = self._at_any(url, partial(self._token, authority, text))
+                token = self._at_any("authority", url, partial(self._token, authority, text))
                 self._put(path, token)
             except (OSError, StampError) as error:
                 self._fails(standing, str(error))
@@ -217,7 +219,7 @@ class Attester:
         asked = self._standings.parties[len(self._plan.witnesses) + len(self._plan.authorities) :]
         for standing, (url, source) in zip(asked, self._plan.beacons, strict=True):
             try:
-                found = self._at_any(url, partial(self._value, source))
+                found = self._at_any("beacon", url, partial(self._value, source))
             except (OSError, BeaconError, Unverifiable) as error:
                 self._fails(standing, str(error))
                 continue
@@ -263,7 +265,7 @@ class Attester:
             return False  # who seals says that the store is away
 
     def _cosignature(
-        self, standing: Standing, url: str, verifier: Verifier, checkpoint: Checkpoint, note: bytes
+        self, standing: Standing, verifier: Verifier, checkpoint: Checkpoint, note: bytes, url: str
     ) -> bytes:
         """Return the line of one witness. It knows what it saw last; we begin with what we believe and follow it once."""
         old = min(standing.size, checkpoint.size)
@@ -289,14 +291,17 @@ class Attester:
             raise Contradiction("it says that the log is no continuation of what it saw: the log was forked")
         raise Unreachable(f"answers with status {answer.status}: {answer.body[:120]!a}")
 
-    def _at_any(self, url: str, ask: Callable[[str], Asked]) -> Asked:
-        """Return what the first address says that does. One that is down is no outage while another is not."""
+    def _at_any(self, kind: str, url: str, ask: Callable[[str], Asked]) -> Asked:
+        """Return what the first address says that does. One that is down is no outage while another is not.
+
+        A `Contradiction` counts from whichever address it comes: no other one is asked whether it sees less.
+        """
         failed: list[Exception] = []
-        addresses = (url, *self._plan.also.get(url, ()))
+        addresses = (url, *self._plan.also.get((kind, url), ()))
         for address in addresses:
             try:
                 return ask(address)
-            except (OSError, StampError, BeaconError) as error:
+            except (OSError, NoteError, StampError, BeaconError) as error:
                 failed.append(error)
         if len(addresses) == 1:
             raise failed[0]

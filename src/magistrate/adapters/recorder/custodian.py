@@ -32,7 +32,7 @@ from magistrate.adapters.recorder.orders import (
     now_us,
     reasoned,
 )
-from magistrate.adapters.recorder.pruning import SEGMENTS_IN_A_RECORD, Plan, plan
+from magistrate.adapters.recorder.pruning import SEGMENTS_IN_A_RECORD, Plan, plan, remove
 from magistrate.evidence.draft import Body
 from magistrate.evidence.hold import Hold, HoldRefused, Person, State, place
 from magistrate.evidence.shards import shard_path
@@ -86,7 +86,7 @@ class Custodian:
                     for one in doomed:
                         if not one.log:
                             sealer.forget_segments(one.name.removeprefix("body/").rpartition("/")[0])
-                    self._ledger.remove_segments(doomed)
+                    remove(self._ledger.shelved(), doomed)
         except REFUSALS as error:
             return Answer(Outcome.UNABLE, f"not carried out: {error}")
         bodies = sum(one.bodies for one in planned.doomed)
@@ -186,14 +186,17 @@ class Custodian:
         return Answer(Outcome.DONE, f"the reading is on record as {record}", {"record": record})
 
     def _rotate_shard(self, order: RotateShard, uid: int) -> Answer:
+        self._ledger.check_store()
         self._erasures.resume()  # an erasure is ordered and finished in one shard
         closed = self._ledger.rotate_shard({"by": by_whom(order.by, uid), "why": order.why.value})
-        end, vkey = closed.checkpoint, self._ledger.vkey
+        end, vkey = closed.checkpoint, closed.following[0]
         where = "where it was" if self._ledger.storage.remote else f"in `{shard_path(closed.number)}`"
         says = (
             f"shard {closed.number} is closed with {end.size} records and stands {where}; "
             f"it goes on under the key\n{vkey}\ntell your witnesses (`--log`); auditors who trust the old key need nothing"
         )
+        if self._ledger.crossing:
+            says += "\nits end is not published yet, because the store does not answer; that is done when it does, and calls go on"
         facts = {"shard": closed.number, "origin": end.origin, "records": end.size, "root": end.root.hex()}
         return Answer(Outcome.DONE, says, {**facts, "vkey": vkey})
 

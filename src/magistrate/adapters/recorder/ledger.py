@@ -3,50 +3,37 @@
 It knows no socket. `write` and `seal` may run in two threads: one writes, one seals, or waits for the process that does.
 """
 
-import fcntl
 import logging
 import os
-import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
 import msgspec
-import orjson
 
+from magistrate.adapters.recorder.alone import only_one
+from magistrate.adapters.recorder.crossing import Crossing, begin_next
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.frames import Ack
-from magistrate.adapters.recorder.index import open_index
-from magistrate.adapters.recorder.keys import Keys, finish_rotation, keys_in_force, next_keys, next_step
+from magistrate.adapters.recorder.keys import Keys, finish_rotation, next_keys, next_step
 from magistrate.adapters.recorder.opening import Stores
-from magistrate.adapters.recorder.own import OwnRecords
-from magistrate.adapters.recorder.pruning import Doomed, Shelved
+from magistrate.adapters.recorder.own import Notes, OwnRecords
+from magistrate.adapters.recorder.pruning import Shelved
 from magistrate.adapters.recorder.publishing import fetch, publish
-from magistrate.adapters.recorder.recovery import CLEAN_STOP, Owned, Recovery
-from magistrate.adapters.recorder.rotation import (
-    ShardClosed,
-    finish_putting_away,
-    keep_signed_root,
-    keys_to_follow,
-    origin_in_force,
-    put_away,
-    shards_before,
-)
+from magistrate.adapters.recorder.recovery import CLEAN_STOP, Begun, Owned, Recovery
+from magistrate.adapters.recorder.rotation import WAL, ShardClosed, finish_putting_away, keys_to_follow
 from magistrate.adapters.recorder.sealer import CHECKPOINT, Sealer
 from magistrate.adapters.recorder.sealing import SealingProcess, seal_durable
 from magistrate.adapters.recorder.settings import Settings
 from magistrate.adapters.recorder.shelf import Shelf
-from magistrate.adapters.recorder.storage import StoreUnavailable
-from magistrate.adapters.recorder.tail import Tail
-from magistrate.adapters.recorder.traces import CLOSE
+from magistrate.adapters.recorder.storage import Storage, StoreUnavailable
 from magistrate.adapters.recorder.vault import Vault
 from magistrate.adapters.recorder.waiting import Waiting
-from magistrate.adapters.recorder.wal import Entry, WalBroken, WriteAheadLog
-from magistrate.adapters.recorder.writer import Submission, Writer
-from magistrate.evidence.beacon import BEACON
+from magistrate.adapters.recorder.wal import Entry, WriteAheadLog
+from magistrate.adapters.recorder.writer import Submission
+from magistrate.adapters.recorder.written import WrittenShard
 from magistrate.evidence.draft import Body, Draft
 from magistrate.evidence.note import Verifier
 from magistrate.evidence.retention import Promised
@@ -54,8 +41,7 @@ from magistrate.evidence.shards import Closed
 from magistrate.evidence.succession import KEY_EVENT, SHARD_CLOSE
 from magistrate.exchange.errors import ConfigurationError, EvidenceUnavailable
 
-LAST_BREATH_S = 1.0
-"""So long a lock is waited for: the process that sealed for a recorder that was killed may hold it a moment longer."""
+HALF_WAY = "the end of the shard before waits for its store"
 
 log = logging.getLogger("magistrate.recorder")
 
@@ -83,12 +69,15 @@ class Ledger:
         self._root, self._keys_dir = settings.evidence, settings.vault
         self._disk = disk or Disk()
         self._disk.make_directories(self._root)
-        self._lock = _only_one(self._root / "recorder.lock")
+        self._lock = only_one(self._root / "recorder.lock")
         self._own = OwnRecords(settings.heartbeat_s)
-        self.beacon = b""
-        """Digest of the newest time-stamp: the next heartbeat names it, so that it cannot have been written before."""
         self._waiting = Waiting()
         self._sealing = threading.RLock()
+        self._behind = False
+        """Whether our sealer has not yet read what the process that seals has left."""
+        self._crossing: Crossing | None = None
+        self.store_fails = ""
+        """Why the last seal could not be carried to a store that is elsewhere; empty: it could."""
         self._apart = SealingProcess(settings, self._disk, stores, (self._lock,)) if apart else None
         try:
             self._vault = Vault(settings.vault, root_key=settings.root_key)
@@ -97,6 +86,10 @@ class Ledger:
             )
             self._stores = stores or Stores(self._root, settings.places, self._disk, self.schedule.days)
             self.shelf = Shelf(self._root, self._stores)
+            root, own, idle_s = self._root, self._own, settings.trace_idle_s
+            self._owned = Owned(
+                root, self._keys_dir, self._disk, self._vault, self.shelf, own, self.schedule, idle_s
+            )
             fetch(self._root, self._stores, self._disk)
             self._open_what_is_here()
         except StoreUnavailable as error:
@@ -110,14 +103,33 @@ class Ledger:
 
     @property
     def size(self) -> int:
-        """How many records the newest checkpoint covers."""
-        return self._sealer.size
+        """How many records of the shard that is written the newest checkpoint covers."""
+        return 0 if self.crossing else self._shard.sealer.size
 
     @property
     def began_us(self) -> int:
         """When the shard began, by its first record; 0 before that is sealed. Raises OSError, `Missing`."""
-        first = next(iter(self._sealer.headers_at([0])), None) if self._sealer.size else None
-        return int(orjson.loads(first[1])["ts"]) if first else 0
+        return self._shard.began_us if self.size else 0
+
+    @property
+    def crossing(self) -> bool:
+        """Whether records are taken in a new shard already, and the one before it waits to be put away."""
+        return self._crossing is not None
+
+    @property
+    def waits_for_store(self) -> bool:
+        """Whether a store is known not to answer, or the shard before still waits for one."""
+        return bool(self.store_fails) or self.crossing
+
+    @property
+    def storage(self) -> Storage:
+        """What is published. While a shard is being put away: of that one, and it may be closed already."""
+        return self._shard.storage
+
+    @property
+    def vkey(self) -> str:
+        """The key that the log is signed with; see `storage`."""
+        return self._shard.vkey
 
     @property
     def root(self) -> Path:
@@ -140,7 +152,7 @@ class Ledger:
     @property
     def unsealed_records(self) -> int:
         """How many durable records are not sealed yet."""
-        return self._writer.next_index - self._sealer.size
+        return self._writer.next_index - self.size
 
     @property
     def unsealed_bytes(self) -> int:
@@ -178,30 +190,46 @@ class Ledger:
             WalBroken: another recorder signed for this log, the tree on disk is damaged, or the process that seals is dead.
         """
         with self._sealing:
-            if self._apart is None:
-                self._seal()
-            elif self.unsealed_records:
-                self._have_sealed(self._apart)
-            else:
-                self._waiting.sealed(self._sealer.size)  # it may have been sealed before it was counted
+            try:
+                self._seal_what_waits()
+                self.store_fails = ""
+            except StoreUnavailable as error:
+                self.store_fails = str(error)
+                raise
+
+    def _seal_what_waits(self) -> None:
+        if self._crossing is not None:
+            self._prepare()
+            self._cross_far(self._crossing)
+            if self._crossing is not None:
+                return  # the rest is the writing thread's
+        if self._apart is None:
+            self._seal()
+        elif self.unsealed_records:
+            self._have_sealed(self._apart)
+        else:
+            self._waiting.sealed(self.size)  # it may have been sealed before it was counted
 
     def _have_sealed(self, apart: SealingProcess) -> None:
         note, failure = apart.seal(self._writer.next_index, self.schedule.days)
-        self._sealer.follow(note)
+        self._shard.sealer.follow(note)
         self._count_sealed()
         if failure is not None:
             raise failure
 
     def _seal(self) -> None:
         try:
-            seal_durable(self._sealer, self._tail, self._writer.next_index)
+            seal_durable(self._shard.sealer, self._shard.tail, self._writer.next_index)
         finally:
             self._count_sealed()
 
     def _count_sealed(self) -> None:
         """Take what is sealed from what waits, and set its write-ahead files aside; have one ready that is needed soon."""
-        self._waiting.sealed(self._sealer.size)
-        self._wal.remove_sealed(self._sealer.size)
+        self._waiting.sealed(self.size)
+        self._wal.remove_sealed(self.size)
+        self._prepare()
+
+    def _prepare(self) -> None:
         try:
             self._wal.prepare()
         except OSError as error:
@@ -209,34 +237,10 @@ class Ledger:
 
     def _take_back(self) -> None:
         """Have segments, index and register to ourselves, as the process that seals left them. Within the lock."""
-        if self._apart is not None and self._apart.let_go():
-            self._sealer.recover()
-
-    def heartbeat(self) -> Submission:
-        """Return the record that tells silence from absence."""
-        facts = {"records": self._writer.next_index, "refused": self._writer.refused, **self._own.announced}
-        return self._own.make("heartbeat", facts | ({"beacon": self.beacon.hex()} if self.beacon else {}))
-
-    def closings(self, *, all_of_them: bool = False) -> list[Submission]:
-        """Return records that close traces, to be written before anything else; none if no trace has ended."""
-        closed = []
-        for trace, records in self._traces.ended(all_of_them=all_of_them):
-            note = self._own.make(CLOSE, {"records": records})
-            note.draft.header["trace"] = trace
-            closed.append(note)
-        return closed
-
-    def beacon_record(self, facts: dict[str, object]) -> Submission:
-        """Return the record of a beacon's value: whatever is written behind it was written after that was published."""
-        return self._own.make(BEACON, facts)
-
-    def farewell(self) -> Submission:
-        """Return the record that announces a silence: the recorder stops because it was told to."""
-        return self._own.make("recorder.stop", {"records": self._writer.next_index})
-
-    def parted(self, wid: str, handed: int) -> Submission:
-        """Return the record that a writer is gone and everything of it was read: nothing of it is still under way."""
-        return self._own.make("writer.end", {"writer": wid, "handed": handed})
+        self._behind |= self._apart is not None and self._apart.let_go()
+        if self._behind:
+            self._shard.sealer.recover()
+            self._behind = False
 
     def record(
         self,
@@ -275,10 +279,12 @@ class Ledger:
             OSError, sqlite3.Error: the disk refuses; the records stay durable.
         """
         with self._sealing:
+            if self._crossing is not None:
+                self._cross(self._crossing)
             self._take_back()
             self._seal()
-            self._sealer.catch_up()
-            yield self._sealer
+            self._shard.sealer.catch_up()
+            yield self._shard.sealer
 
     def shed(self) -> None:
         """Let nothing linger in the write-ahead log: all of it is sealed. Within `resting`.
@@ -294,15 +300,10 @@ class Ledger:
 
         A writer that this process does not remember goes on counting where the log says it stopped.
         """
-        if last_index < 0 or self._writer.knows_writer(wid):
+        if last_index < 0 or self._crossing is not None or self._writer.knows_writer(wid):
             return
-        for index, raw in self._sealer.headers_backwards(self._sealer.size):
-            header = orjson.loads(raw)
-            if header["wid"] == wid:
-                self._writer.resume_writer(wid, header["wseq"])
-                return
-            if index < last_index:
-                return
+        if count := self._shard.count_of(wid, last_index):
+            self._writer.resume_writer(wid, count)
 
     def rotate_keys(self) -> Keys:
         """Let new keys follow those in force, and return them. For a ledger that nobody else writes to.
@@ -319,58 +320,90 @@ class Ledger:
             raise OSError(0, answers[0].reason)
         with self._sealing:
             self._take_back()  # the keys that follow are known here only
-            self._sealer.countersign_with(keys)
+            self._shard.sealer.countersign_with(keys)
             self._seal()
         objects = self.storage.objects
-        objects.put(next_step(objects), self._sealer.published(CHECKPOINT))
+        objects.put(next_step(objects), self._shard.sealer.published(CHECKPOINT))
         finish_rotation(self._root, self._keys_dir, self._disk, objects)
         publish(self._root, self.storage)
         return keys
 
     def shelved(self) -> list[Shelved]:
         """Return the shards that are here as pruning sees them. Raises OSError."""
+        if self._crossing is not None:
+            raise StoreUnavailable(HALF_WAY)
         closed = [Shelved(one.root, one.storage.segments, one.origin) for one in self.shelf.here()]
         return [Shelved(self._root, self.storage.segments), *closed]
 
-    def remove_segments(self, doomed: Sequence[Doomed]) -> None:
-        """Remove segments of any shard. Raises OSError."""
-        for shelved in self.shelved():
-            if names := [one.name for one in doomed if one.log == shelved.log]:
-                shelved.segments.remove(names)
+    def check_store(self) -> None:
+        """Raise `StoreUnavailable` if `waits_for_store`."""
+        if self.waits_for_store:
+            raise StoreUnavailable(f"{self.store_fails or HALF_WAY}; no shard is closed meanwhile")
 
     def rotate_shard(self, why: Mapping[str, object] = MappingProxyType({})) -> Closed:
         """Close the shard and begin the next one; see `rotation`. Nothing is written meanwhile: for the thread that writes.
 
-        ``why`` goes into the record that closes it.
+        ``why`` goes into the record that closes it. If a store goes away behind that record, this returns all the same, and
+        the log is `crossing`: records are taken in the next shard; `seal` and `go_on` do the rest when the store is back.
 
         Raises:
             OSError, sqlite3.Error, EvidenceUnavailable: the shard cannot be closed now, and goes on.
             WalBroken: it is closed, and the disk refused what follows; the next start finishes it.
         """
+        self.check_store()
         with self._sealing:
             self._take_back()
             # A trace is counted within a shard: whoever verifies this one alone sees where each of them ends in it.
-            while closings := self.closings(all_of_them=True):
+            while closings := self.notes.closings(all_of_them=True):
                 if not self.write(closings):
                     raise EvidenceUnavailable("the evidence disk refuses the records that close what is open")
             self._seal()
             keys = keys_to_follow(self._root, self._keys_dir, Verifier(self.vkey).name)
+            ending_with = self._shard.sealer.foresee()
             self.record(SHARD_CLOSE, {"next": keys.vkeys, **why})
+            end = self._writer.next_index
+            closed, begun, wal = begin_next(self._owned, self._shard, keys, ending_with, self._writer)
+            self._wal.close()
+            self._take(begun, wal)
+            self._crossing = crossing = self._crossing_from(end)
             try:
-                self._sealer.countersign_with(keys)
-                self._seal()
-                self._put_away()
-                self._open_shard(self._writer)
-            except (OSError, sqlite3.Error, ConfigurationError) as error:
-                raise WalBroken(f"the shard is closed, and the next one does not begin: {error}") from error
-            return shards_before(self._root)[-1]
+                self._cross(crossing)
+            except StoreUnavailable as error:
+                log.error("the rotation waits for the store; calls go on in the next shard: %s", error)
+            return closed
+
+    def go_on(self) -> None:
+        """Do what of a rotation under way only the thread that writes may do, if the other one is not at work.
+
+        Raises:
+            WalBroken: the disk refuses; the next start finishes it.
+        """
+        if self._crossing is None or not self._sealing.acquire(blocking=False):
+            return
+        try:
+            self._cross_near(self._crossing)
+        finally:
+            self._sealing.release()
+
+    def _cross(self, crossing: Crossing) -> None:
+        """Finish a rotation. For the thread that writes. Raises what `Crossing` raises."""
+        self._cross_far(crossing)
+        self._cross_near(crossing)
+        self._cross_far(crossing)
+
+    def _cross_far(self, crossing: Crossing) -> None:
+        if (shard := crossing.far()) is not None:
+            self._shard, self._crossing = shard, None
+
+    def _cross_near(self, crossing: Crossing) -> None:
+        if crossing.near():
+            self._wal.follow(self._root / WAL)
 
     def close(self, *, clean: bool) -> None:
         """Let go of everything. ``clean`` says that all is sealed, so that the next start need not look for losses."""
         if clean:
             self._disk.put(self._root / CLEAN_STOP, b"")
         self._let_go()
-        self.storage.objects.close()
         self.shelf.close()
         self._vault.close()
         self._unlock()
@@ -383,83 +416,48 @@ class Ledger:
     # --- beginning
 
     def _open_what_is_here(self) -> None:
+        finish_putting_away(self._root, self._keys_dir, self._disk)
         try:
             self._open_shard()
         except ShardClosed:
-            self._put_away()
+            crossing = self._crossing_from(None)
+            crossing.publish()
+            crossing.near()
             self._open_shard()
 
-    def _open_shard(self, before: Writer | None = None) -> None:
-        """Open the log in the directory, or begin it; ``before``: the writer of the shard that this process has closed.
+    def _crossing_from(self, end: int | None) -> Crossing:
+        return Crossing(self._owned, self._settings.origin, self._stores, self._shard, end)
+
+    def _open_shard(self) -> None:
+        """Open the log in the directory, or begin it.
 
         Raises:
             ShardClosed: the log has its last record.
         """
-        finish_putting_away(self._root, self._keys_dir, self._disk)
-        number = len(shards_before(self._root)) + 1
-        self.storage = self._stores.written(number)
-        self._register = self._stores.register(number)
-        finish_rotation(self._root, self._keys_dir, self._disk, self.storage.objects)
-        origin = origin_in_force(self._root, self._settings.origin)
-        keys = keys_in_force(self._root, self._keys_dir, origin, self._disk)
-        self.vkey = keys.signer.vkey
-        self._index = open_index(self._root / "index" / "records.db")
-        self._sealer = Sealer(self._root, keys, self._index, self._disk, self._register, self.storage)
-        self._wal = WriteAheadLog(self._root / "wal", self._disk)
-        self._tail = Tail(self._root / "wal")
-        owned = Owned(
-            self._root,
-            self._keys_dir,
-            self._disk,
-            self._vault,
-            self.shelf,
-            self._own,
-            self.schedule,
-            self._settings.trace_idle_s,
+        self._shard = WrittenShard(
+            self._root, self._keys_dir, self._settings.origin, self._stores, self._disk
         )
-        changes = self._schedule_changes
-        begun = Recovery(owned, keys, self._sealer, self._wal, before=before, changes=changes).run()
-        self._writer, self._traces = begun.writer, begun.traces
-        self._waiting = Waiting(begun.waiting, self._writer.next_index - len(begun.waiting))
+        wal, changes = WriteAheadLog(self._root / WAL, self._disk), self._schedule_changes
+        self._take(Recovery(self._owned, self._shard, wal, changes=changes).run(), wal)
         if changes:
             self._vault.keep_standing("retention", msgspec.json.encode(self.schedule.kept()))
             self._schedule_changes = []
         publish(self._root, self.storage)
 
-    def _put_away(self) -> None:
-        # Its key is destroyed with the move: nobody can sign for this shard afterwards.
-        keep_signed_root(self.storage.objects, self._sealer.signed_root())
-        self._let_go()
-        put_away(self._root, self._keys_dir, self._disk, self.storage.objects)
-        self.storage.objects.close()
+    def _take(self, begun: Begun, wal: WriteAheadLog) -> None:
+        self._wal = wal
+        self._writer, self._traces = begun.writer, begun.traces
+        self.notes = Notes(self._own, begun.writer, begun.traces)
+        self._waiting = Waiting(begun.waiting)
 
     def _let_go(self) -> None:
-        self._tail.close()
         self._wal.close()
-        self._register.close()
-        self._index.close()
+        self._shard.close()
 
 
 def _schedule_kept(vault: Vault) -> Promised:
     kept = vault.standing("retention")
     return msgspec.json.decode(kept, type=Promised) if kept else Promised()
-
-
-def _only_one(path: Path) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    until = time.monotonic() + LAST_BREATH_S
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            if time.monotonic() < until:
-                time.sleep(0.02)
-                continue
-            os.close(descriptor)
-            raise ConfigurationError(
-                "another recorder is at work here; stop it first", str(path.parent)
-            ) from None
-        return descriptor
 
 
 __all__ = ["Entry", "Ledger", "Settings"]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from magistrate.evidence.links import LONGEST_CALL_US
-from magistrate.evidence.said import carried
+from magistrate.evidence.said import CARRYING, carried
 
 MOST_CALLS = 65_536
 """So many are remembered; the one that was opened longest ago is forgotten to make room."""
@@ -20,12 +20,13 @@ class OpenCalls:
 
     def follow(self, header: Mapping[str, Any]) -> None:
         """Take one record."""
-        self._latest_us = max(self._latest_us, header["ts"])
-        kind = header["t"]
-        for call, trace in carried(kind, header.get("ext", {})).items():
-            self._opens(call, trace, header["ts"])
+        kind, ts = header["t"], header["ts"]
+        self._latest_us = max(self._latest_us, ts)
+        if kind in CARRYING:
+            for call, trace in carried(kind, header.get("ext", {})).items():
+                self._opens(call, trace, ts)
         if header["phase"] == "intent":
-            self._opens(header["eid"], header["trace"], header["ts"])
+            self._opens(header["eid"], header["trace"], ts)
         for cause in header.get("cause", ()):
             self._calls.pop(cause, None)
         if kind == "recovery":

@@ -93,7 +93,7 @@ class Recorder:
             if self._fatal is None:
                 self._drain()
                 self._close_traces()
-                self._write([self._ledger.farewell()])
+                self._write([self._ledger.notes.farewell()])
         finally:
             self._stopping = True
             self._wake.set()
@@ -108,6 +108,9 @@ class Recorder:
                 self._alertness.close()
         if self._fatal is None:
             self._seal_once()
+            if self._ledger.crossing:
+                self._ledger.go_on()
+                self._seal_once()
         self._vouching.stop()
         if self._fatal is not None:
             raise WalBroken(self._fatal)
@@ -127,13 +130,13 @@ class Recorder:
             group = self._take(listener)
             if time.monotonic() >= next_heartbeat:
                 next_heartbeat = time.monotonic() + self._settings.heartbeat_s
-                group.append(self._ledger.heartbeat())
+                group.append(self._ledger.notes.heartbeat())
             group += self._vouching.drawn()
             if group:
                 self._write(group)
             if time.monotonic() >= next_closings:
                 next_closings = time.monotonic() + CLOSINGS_EVERY_S
-                if closings := self._ledger.closings():
+                if closings := self._ledger.notes.closings():
                     self._write(closings)
             self._obey()
 
@@ -156,7 +159,7 @@ class Recorder:
                 self._flush(descriptor, connection)
             if events & ~select.EPOLLOUT and len(group) < LARGEST_GROUP and not connection.receive(group):
                 if connection.handed >= 0:
-                    group.append(self._ledger.parted(connection.wid, connection.handed))
+                    group.append(self._ledger.notes.parted(connection.wid, connection.handed))
                 self._epoll.unregister(descriptor)
                 del self._connections[descriptor]
                 connection.socket.close()
@@ -174,13 +177,13 @@ class Recorder:
 
     def _close_traces(self) -> None:
         """Close every trace: nobody is left who could go on. What cannot be closed now stays open, and that shows."""
-        while (closings := self._ledger.closings(all_of_them=True)) and self._ledger.write(closings):
+        while (closings := self._ledger.notes.closings(all_of_them=True)) and self._ledger.write(closings):
             pass
 
     def _received(self, connection: Connection) -> list[Submission]:
         group: list[Submission] = []
         if not connection.receive(group) and connection.handed >= 0:
-            group.append(self._ledger.parted(connection.wid, connection.handed))
+            group.append(self._ledger.notes.parted(connection.wid, connection.handed))
             connection.handed = -1
         return group
 
@@ -202,6 +205,8 @@ class Recorder:
             self._ledger.unsealed_bytes > MOST_UNSEALED_BYTES and self._fatal is None and not self._stopping
         ):
             self._wake.set()
+            if not self._pruning.planning:
+                self._ledger.go_on()  # what waits may wait for the end of a rotation
             time.sleep(0.01)
 
     def _acknowledge(self) -> None:

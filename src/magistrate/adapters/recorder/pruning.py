@@ -65,6 +65,13 @@ def plan(among: Sequence[Shelved], days: Mapping[str, int], holds: Sequence[Held
     return Plan(tuple(doomed), held)
 
 
+def remove(among: Sequence[Shelved], doomed: Sequence[Doomed]) -> None:
+    """Remove segments of any shard. Raises OSError."""
+    for shelved in among:
+        if names := [one.name for one in doomed if one.log == shelved.log]:
+            shelved.segments.remove(names)
+
+
 def expired(segments: Segments, days: Mapping[str, int], now_us: int) -> Iterator[str]:
     """Yield the segments of whole days whose retention has ended; one of an unknown class never has."""
     for folder in segments.folders():

@@ -1,13 +1,16 @@
-"""The beginning of a shard in one process: what the disk holds is read, what is durable taken up again, and that put on record.
+"""The beginning of a recorder: what the disk holds is read, what is durable taken up again, and that put on record.
 
 1 finish what the sealer staged   2 read the write-ahead log   3 remember newest records: their ids, traces, open calls
 4 open a write-ahead file   5 say how this beginning came about: a new shard, a start after a stop, a recovery
+
+A shard that follows another one in the same process is begun by `crossing`.
 """
 
 import gc
 import logging
 import os
 import sqlite3
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +19,27 @@ import orjson
 
 from magistrate.adapters.recorder.disk import Disk
 from magistrate.adapters.recorder.frames import Ack
-from magistrate.adapters.recorder.keys import Keys
 from magistrate.adapters.recorder.own import OwnRecords
 from magistrate.adapters.recorder.rotation import (
+    NEXT_WAL,
+    WAL,
     ShardClosed,
     keys_to_follow,
     open_calls,
     shards_before,
     tail,
 )
-from magistrate.adapters.recorder.sealer import Sealer
 from magistrate.adapters.recorder.sealing import seal_durable
 from magistrate.adapters.recorder.shelf import Shelf
 from magistrate.adapters.recorder.storage import Altered, StoreUnavailable
-from magistrate.adapters.recorder.tail import Tail
 from magistrate.adapters.recorder.traces import Link, OpenTraces
 from magistrate.adapters.recorder.vault import Vault
-from magistrate.adapters.recorder.wal import WalBroken, WriteAheadLog
+from magistrate.adapters.recorder.wal import Durable, WalBroken, WriteAheadLog
 from magistrate.adapters.recorder.writer import Kept, Submission, Writer
+from magistrate.adapters.recorder.written import WrittenShard
 from magistrate.evidence.retention import Schedule
 from magistrate.evidence.said import SHARD_CARRY, SHARD_OPEN
-from magistrate.evidence.shards import opening_facts
+from magistrate.evidence.shards import Closed, opening_facts
 from magistrate.evidence.succession import SHARD_CLOSE
 from magistrate.exchange.errors import ConfigurationError
 
@@ -68,31 +71,50 @@ class Owned(msgspec.Struct, frozen=True):
 
 
 class Begun(msgspec.Struct, frozen=True):
-    """A shard that can be written to. ``waiting`` is what is durable and waits for the sealer, by its weight in bytes."""
+    """A shard that can be written to. ``waiting`` is what is durable and waits for the sealer, see `Waiting`."""
 
     writer: Writer
     traces: OpenTraces
-    waiting: list[int]
+    waiting: list[tuple[int, int]]
+
+
+class _Replayed:
+    """What is read from the write-ahead log on its way to those who remember it."""
+
+    def __init__(self, writer: Writer, traces: OpenTraces) -> None:
+        self._writer, self._traces = writer, traces
+        self.waiting: list[tuple[int, int]] = []
+        self.last_kind = ""
+
+    def take(self, group: Sequence[Durable]) -> None:
+        """Take a group that follows the last one."""
+        weight = 0
+        for entry in group:
+            header = orjson.loads(entry.header)
+            self._traces.add(Link.of(header))
+            self._writer.remember(entry.index, header, entry.header)
+            weight += entry.weight
+        self.last_kind = header["t"]
+        self._writer.next_index = entry.index + 1
+        self.waiting.append((self._writer.next_index, weight))
 
 
 class Recovery:
-    """One beginning. ``before`` is the writer of the shard that this process has just closed."""
+    """One beginning."""
 
     def __init__(
         self,
         owned: Owned,
-        keys: Keys,
-        sealer: Sealer,
+        shard: WrittenShard,
         wal: WriteAheadLog,
         *,
-        before: Writer | None = None,
         changes: list[dict[str, Any]] | None = None,
     ) -> None:
         self._owned = owned
-        self._origin = keys.signer.name
-        self._sealer = sealer
+        self._origin = shard.name
+        self._sealer = shard.sealer
+        self._tail = shard.tail
         self._wal = wal
-        self._before = before
         self._changes = changes or []
         """What of the retention schedule is another than before."""
         self._reserve = owned.root / "reserve"
@@ -133,52 +155,50 @@ class Recovery:
     def _begun(self, *, clean: bool) -> Begun:
         owned = self._owned
         self._sealer.recover()
-        first = self._sealer.size
+        traces = OpenTraces(owned.trace_idle_s)
+        writer = Writer(self._origin, owned.vault, self._wal, self._sealer.size, owned.schedule, traces)
+        replayed = _Replayed(writer, traces)
         gc.disable()  # many small objects and no garbage: each collection would walk them all in vain
         try:
-            entries, torn = self._wal.replay(first)
-            pending = [Kept(entry, Link.of(entry.fields())) for entry in entries]
+            self._remember(writer, traces)
+            ends_whole = (owned.root / NEXT_WAL).exists()
+            recovered, torn = self._wal.replay(self._sealer.size, replayed.take, ends_whole=ends_whole)
         finally:
             gc.enable()
-        self._end_if_closed(pending)
-        traces = OpenTraces(owned.trace_idle_s)
-        writer = Writer(self._origin, owned.vault, self._wal, first + len(entries), owned.schedule, traces)
-        if self._before is not None:
-            writer.take_over(self._before)
-        dangling = self._remember(writer, traces, pending)
+        self._end_if_closed(replayed)
+        dangling = writer.calls.all()
         # Not sealed here: what was read back is durable, like everything that waits for the sealer.
         self._wal.open(writer.next_index)
-        notes = self._notes(writer, dangling, len(entries), torn, clean=clean)
-        answers: list[Ack] = []
-        for note in notes:
-            note.ack = answers.append
+        notes = self._notes(writer, dangling, recovered, torn, clean=clean)
         traces.begin()
-        written = writer.write(notes)
-        if len(written) < len(notes):
-            raise OSError(0, next(answer.reason for answer in answers if answer.reason))
+        written = write_all(writer, notes)
         self._keep_reserve()
-        return Begun(writer, traces, [kept.entry.weight for kept in pending + written])
+        replayed.waiting.append((writer.next_index, sum(kept.entry.weight for kept in written)))
+        return Begun(writer, traces, replayed.waiting)
 
-    def _end_if_closed(self, pending: list[Kept]) -> None:
+    def _end_if_closed(self, replayed: "_Replayed") -> None:
         """Raise `ShardClosed` if the newest record closes the shard, once it is sealed under the keys that follow, too."""
-        if pending and pending[-1].link.kind == SHARD_CLOSE:
-            owned, last = self._owned, pending[-1].entry.index
-            tail = Tail(owned.root / "wal")
-            seal_durable(self._sealer, tail, last)
+        if replayed.last_kind == SHARD_CLOSE:
+            owned, last = self._owned, replayed.waiting[-1][0] - 1
+            seal_durable(self._sealer, self._tail, last)
             self._sealer.countersign_with(
                 keys_to_follow(owned.root, owned.keys_dir, self._origin, create=False)
             )
-            seal_durable(self._sealer, tail, last + 1)
-            tail.close()
+            seal_durable(self._sealer, self._tail, last + 1)
             raise ShardClosed
-        if not pending and self._sealer.last_type() == SHARD_CLOSE:
+        if not replayed.waiting and self._sealer.last_type() == SHARD_CLOSE:
             raise ShardClosed
+        if (self._owned.root / NEXT_WAL).exists():
+            raise WalBroken(
+                f"the next shard has begun (`{NEXT_WAL}`), but the record that closes this one is gone from `{WAL}`: "
+                "the disk lost what it had; keep a copy of both and restore them from one moment"
+            )
 
-    def _remember(self, writer: Writer, traces: OpenTraces, pending: list[Kept]) -> list[str]:
-        """Tell the writer of recent records; return the calls among them that were opened and never closed."""
+    def _remember(self, writer: Writer, traces: OpenTraces) -> None:
+        """Tell writer and traces of recent records that are sealed."""
         size = self._sealer.size
         before = shards_before(self._owned.root)
-        if before and size < RECENT and self._before is None:
+        if before and size < RECENT:
             objects = self._owned.shelf.storage(before[-1].number).objects
             for index, raw in tail(objects, RECENT - size):
                 writer.remember_elsewhere(index, orjson.loads(raw), raw)
@@ -186,10 +206,6 @@ class Recovery:
             header = orjson.loads(raw)
             traces.add(Link.of(header))
             writer.remember(index, header, raw)
-        for kept in pending:
-            traces.add(kept.link)
-            writer.remember(kept.entry.index, kept.entry.fields(), kept.entry.header)
-        return writer.calls.all()
 
     def _notes(
         self, writer: Writer, dangling: list[str], recovered: int, torn: int, *, clean: bool
@@ -200,8 +216,7 @@ class Recovery:
             notes += self._opening(dangling)
         elif clean:
             notes.append(make("recorder.start", dict(announced)))
-        crashed = not clean and self._before is None
-        if crashed and (not begins or before):
+        if not clean and (not begins or before):
             facts = {"records": recovered, "torn_bytes": torn, "open_calls": len(dangling), **announced}
             log.warning(
                 "recovered %d records that were not sealed yet, cut %d bytes of a torn write, %d calls were open",
@@ -222,18 +237,11 @@ class Recovery:
 
     def _opening(self, opened: list[str]) -> list[Submission]:
         """Return the first records of a log; ``opened`` takes the calls that are open from the shard before."""
-        make, announced = self._owned.records.make, self._owned.records.announced
-        before = shards_before(self._owned.root)
-        if not before:
-            return [make(SHARD_OPEN, {"origin": self._origin, **announced})]
-        if self._before is not None:
-            calls = self._before.calls.recent()
-        else:
+        before, calls = shards_before(self._owned.root), dict[str, str]()
+        if before:
             calls = open_calls(self._owned.shelf.storage(before[-1].number).objects)
         opened += calls
-        first, *others = opening_facts(before[-1], calls)
-        first |= {"origin": self._origin, **announced}
-        return [make(SHARD_OPEN, first), *(make(SHARD_CARRY, other) for other in others)]
+        return opening(self._owned.records, self._origin, before[-1] if before else None, calls)
 
     def _keep_reserve(self) -> None:
         if self._reserve.exists():
@@ -246,3 +254,30 @@ class Recovery:
             self._reserve.unlink()
         finally:
             os.close(descriptor)
+
+
+def opening(
+    records: OwnRecords, origin: str, before: Closed | None, calls: Mapping[str, str]
+) -> list[Submission]:
+    """Return the first records of the log ``origin``, which follows ``before``; ``calls`` are open there: id and trace."""
+    if before is None:
+        return [records.make(SHARD_OPEN, {"origin": origin, **records.announced})]
+    first, *others = opening_facts(before, calls)
+    first |= {"origin": origin, **records.announced}
+    return [records.make(SHARD_OPEN, first), *(records.make(SHARD_CARRY, other) for other in others)]
+
+
+def write_all(writer: Writer, notes: Sequence[Submission]) -> list[Kept]:
+    """Make records of the recorder's own durable, all of them.
+
+    Raises:
+        OSError: the disk refuses one of them.
+        WalBroken: the disk can no longer be trusted.
+    """
+    answers: list[Ack] = []
+    for note in notes:
+        note.ack = answers.append
+    written = writer.write(notes)
+    if len(written) < len(notes):
+        raise OSError(0, next(answer.reason for answer in answers if answer.reason))
+    return written

@@ -34,6 +34,8 @@ class Rotating:
         self._rounds = 0
         self._look_at = 0.0
         self._began: tuple[str, int] = "", 0
+        self._retired = False
+        """Whether nobody vouches just now, because a shard ended."""
 
     def ask(self, connection: Connection, order: RotateShard) -> None:
         """Rotate when nothing stands against it, and answer ``connection`` then."""
@@ -43,6 +45,8 @@ class Rotating:
         """Go on with what is due, unless a pruning is being planned; return the connections that were answered."""
         if busy:
             return []
+        self._ledger.go_on()
+        self._vouch_again()
         if self._by_itself is None and now >= self._look_at:
             self._look_at = now + LOOK_EVERY_S
             why = self._due()
@@ -63,20 +67,34 @@ class Rotating:
 
     def _closes_traces_first(self) -> bool:
         """Close some of many open traces, between calls, so that calls need not wait for all of them at once."""
+        if self._ledger.waits_for_store:
+            return False
         if self._ledger.open_traces <= CLOSED_MEANWHILE or self._rounds >= MOST_ROUNDS:
             return False
         self._rounds += 1
-        return self._ledger.write(self._ledger.closings(all_of_them=True))
+        return self._ledger.write(self._ledger.notes.closings(all_of_them=True))
 
     def _rotated(self, order: RotateShard, uid: int) -> Answer:
-        self._vouching.retire()
-        answer = self._custodian.obey(order, uid)
-        self._vouching.begin()
+        if self._ledger.waits_for_store:
+            answer = self._custodian.obey(order, uid)  # which says why not, and asks no store
+        else:
+            self._vouching.retire()
+            self._retired = True
+            answer = self._custodian.obey(order, uid)
+            self._vouch_again()
         level = logging.INFO if answer.outcome is Outcome.DONE else logging.ERROR
         log.log(level, "rotation (%s): %s", order.why, answer.says)
         return answer
 
+    def _vouch_again(self) -> None:
+        """Let the shard that is written be vouched for once its stores are open."""
+        if self._retired and not self._ledger.crossing:
+            self._retired = False
+            self._vouching.begin()
+
     def _due(self) -> Why | None:
+        if self._ledger.waits_for_store:
+            return None
         if self._limits.records and self._ledger.size >= self._limits.records:
             return Why.RECORDS
         if not self._limits.age_s:

@@ -4,16 +4,20 @@ What is published elsewhere stays where it is, and the next shard has a place of
 only what stands in the evidence directory moves. What leads from shard to shard stands in it always, and beside a log
 that is elsewhere too.
 
-1 the next shard's seeds beside those in force (``….shard``)   2 a ``shard.close`` record, sealed; the checkpoint that ends
-with it is signed by old and new keys   3 the steps to the new keys kept whole, under ``succession/``, and the shard's
-first record beside the place where it will stand; its root signed for receipts   4 a mark
-5 every local file of the old shard moved to ``shards/N``   6 its write-ahead files removed: all of it is sealed
-7 the new seeds in the place of the old ones, which are gone then   8 the new public keys   9 the mark removed
-10 the new shard's ``shard.open``
+1 the next shard's seeds beside those in force (``….shard``)   2 a ``shard.close`` record   3 the next shard's write-ahead
+log (``wal/next``), which begins with its ``shard.open``; from here on records are taken in it   4 the closing record
+sealed; the checkpoint that ends with it is signed by old and new keys   5 its root signed for receipts; the steps to the new
+keys kept whole, under ``succession/``, and the shard's first record beside the place where it will stand   6 a mark
+7 every local file of the old shard moved to ``shards/N``   8 its write-ahead files removed, because all of it is sealed, and
+the next one's in their place   9 the new seeds in the place of the old ones, which are gone then   10 the new public keys
+11 the mark removed   12 the new shard's stores opened, and what leads to it put there
 
 A crash before 2 is durable leaves the shard as it was. After it, the next start finds a log whose last record closes it,
-and goes on with 3; after 4 it finds the mark, and goes on with 5. Every step may be done again. Between 9 and 10 the
-next start finds an empty log with a succession, and opens it.
+and goes on with 4; after 6 it finds the mark, and goes on with 7. Every step may be done again. What was acknowledged since
+3 is read back like everything that was not sealed; if the crash came before 3, the next start finds an empty log with a
+succession, and opens it.
+
+4, 5 and 12 wait for a store that is away, and calls go on meanwhile (see `crossing`); 2 and 3 need nothing but the disk.
 """
 
 from collections.abc import Iterator
@@ -41,6 +45,9 @@ from magistrate.evidence.tiles import entry, prove_inclusion
 from magistrate.exchange.errors import ConfigurationError
 
 MARK = "rotation.json"
+WAL, NEXT_WAL = "wal", "wal/next"
+"""The second is in the first, so that both are on whatever disk the operator has put there."""
+_OLD_IS_GONE = "wal/now"
 SIGNED_ROOT = "root.json"
 MOVED = (
     *("tile", "body", CHECKPOINT, "cosig", "receipts", "keys", "index", "lock.db"),
@@ -65,7 +72,10 @@ class ShardClosed(Exception):  # noqa: N818  because it names a state of the log
 
 
 class _Mark(msgspec.Struct, frozen=True):
+    """Which shard is put away, and whether the write-ahead log of the next one had begun before."""
+
     number: int
+    begun: bool = False
 
 
 def shards_before(root: Path) -> list[Closed]:
@@ -118,16 +128,16 @@ def kept_signed_root(objects: Files) -> SignedRoot:
         ) from None
 
 
-def put_away(root: Path, vault: Path, disk: Disk, objects: Files) -> None:
-    """Move the closed log in ``root`` below it, and put the keys of the next one in force. Raises OSError.
+def keep_lineage(root: Path, disk: Disk, objects: Files) -> None:
+    """Keep what leads from the closed log in ``root`` to the next one; ``objects`` are its published files. Raises OSError."""  # 5
+    _keep_steps(root, disk, objects)
+    _keep_beginning(root, len(shards_before(root)) + 1, disk, objects)
 
-    ``objects`` are its published files.
-    """
-    number = len(shards_before(root)) + 1
-    _keep_steps(root, disk, objects)  # 3
-    _keep_beginning(root, number, disk, objects)
-    disk.put(root / MARK, msgspec.json.encode(_Mark(number)))  # 4
-    finish_putting_away(root, vault, disk)
+
+def mark(root: Path, disk: Disk) -> None:
+    """Say that the log in ``root``, of which everything needed is kept, is put away from here on. Raises OSError."""  # 6
+    begun = (root / NEXT_WAL).exists()
+    disk.put(root / MARK, msgspec.json.encode(_Mark(len(shards_before(root)) + 1, begun)))
 
 
 def finish_putting_away(root: Path, vault: Path, disk: Disk) -> None:
@@ -137,33 +147,47 @@ def finish_putting_away(root: Path, vault: Path, disk: Disk) -> None:
         ConfigurationError: the mark cannot be read, or a seed is missing.
     """
     try:
-        number = msgspec.json.decode((root / MARK).read_bytes(), type=_Mark).number
+        marked = msgspec.json.decode((root / MARK).read_bytes(), type=_Mark)
     except FileNotFoundError:
         return
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"is damaged ({error})", str(root / MARK)) from None
-    target = root / shard_path(number)
+    target = root / shard_path(marked.number)
     disk.make_directories(target)
-    for name in MOVED:  # 5
+    for name in MOVED:  # 7
         # What is there already was moved before a crash; what stands here by its name is the next shard's.
         if (root / name).exists() and not (target / name).exists():
             disk.rename(root / name, target / name)
     disk.sync_directory(target)
     disk.sync_directory(root)
-    for path in [
-        *(root / "wal").glob("*"),
-        *(root / name for name in (STAGING, BEFORE, "stopped-cleanly")),
-    ]:  # 6
-        disk.remove(path)
+    for name in (STAGING, BEFORE, "stopped-cleanly"):
+        disk.remove(root / name)
+    _replace_wal(root, disk, begun=marked.begun)
     following = closed(PosixObjects(root).get)[-1].following
     for (key, published), vkey in zip(_PAIRS, following, strict=True):
         staged = vault / f"{key}.shard"
-        if staged.exists():  # 7
+        if staged.exists():  # 9
             disk.rename(staged, vault / key)
             disk.sync_directory(vault)
-        disk.put(root / published, f"{vkey}\n".encode(), mode=0o644)  # 8
-    disk.remove(root / MARK)  # 9
+        disk.put(root / published, f"{vkey}\n".encode(), mode=0o644)  # 10
+    disk.remove(root / MARK)  # 11
     disk.sync_directory(root)
+
+
+def _replace_wal(root: Path, disk: Disk, *, begun: bool) -> None:
+    wal, following, now = root / WAL, root / NEXT_WAL, root / _OLD_IS_GONE
+    if following.exists() or not begun:
+        for path in wal.glob("*.*"):  # 8
+            disk.remove(path)
+    if following.exists():
+        disk.sync_directory(wal)
+        disk.rename(following, now)  # from here on nothing in `wal` is the old shard's
+        disk.sync_directory(wal)
+    if now.exists():
+        for path in sorted(now.iterdir()):
+            disk.rename(path, wal / path.name)
+        disk.sync_directory(wal)
+        now.rmdir()
 
 
 def tail(objects: Files, at_most: int) -> Iterator[tuple[int, bytes]]:

@@ -50,7 +50,7 @@ class Vouching:
         """Return records of the beacons' values that came in, for the thread that writes."""
         found = []
         while self._drawn:
-            found.append(self._ledger.beacon_record(self._drawn.popleft().facts))
+            found.append(self._ledger.notes.beacon(self._drawn.popleft().facts))
         return found
 
     def retire(self) -> None:
@@ -77,7 +77,7 @@ class Vouching:
         self._last_rounds = [last]
 
     def _stamped(self, digest: bytes) -> None:
-        self._ledger.beacon = digest
+        self._ledger.notes.stamped(digest)
 
     def _is_vouched_for(self, shard: Shard) -> bool:
         """Return whether witnesses and authorities, as far as they are asked, have seen a shard's end."""

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 class Waiting:
     """Counted by group, in the log's order. One thread adds, another takes away."""
 
-    def __init__(self, weights: Iterable[int] = (), first: int = 0) -> None:
-        """``weights`` are the bytes of single records from index ``first`` on."""
-        self._groups = deque(enumerate(weights, first + 1))
+    def __init__(self, groups: Iterable[tuple[int, int]] = ()) -> None:
+        """``groups``: before which index the last record of each stands, and its bytes."""
+        self._groups = deque(groups)
         self._bytes = sum(weight for _, weight in self._groups)
         self._lock = threading.Lock()
 

@@ -18,10 +18,10 @@ acknowledged: that is damage, not a crash, and nobody may cut it away silently.
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import orjson
@@ -59,12 +59,28 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return spelled
 
 
+class Durable(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An `Entry` as far as a start needs it: its bodies are not unpacked."""
+
+    index: int
+    header: bytes
+    bodies: msgspec.Raw
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes it takes in memory."""
+        return len(self.header) + len(self.bodies)
+
+
 class WalBroken(Exception):  # noqa: N818  because it names a state of the disk
     """The log cannot be written or read any further. Fatal: the process must stop and recover."""
 
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Entry])
+_durable = msgspec.msgpack.Decoder(list[Durable])
+
+Kind = TypeVar("Kind", Entry, Durable)
 
 
 def pack_group(entries: Sequence[Entry]) -> bytes:
@@ -84,45 +100,55 @@ class WriteAheadLog:
         self._descriptor = -1
         self._length = 0
 
-    def replay(self, first: int) -> tuple[list[Entry], int]:
-        """Return the records from index ``first`` on, and how many bytes of a torn last group were cut off.
+    def replay(
+        self, first: int, take: Callable[[Sequence[Durable]], None], *, ends_whole: bool = False
+    ) -> tuple[int, int]:
+        """Hand on the records from index ``first`` on, group by group; return how many, and how many bytes were cut off as torn.
+
+        What ``take`` is given is true until it returns: the pages behind it are read into again, so that all of this needs
+        the memory of two files, however long the log is.
 
         They are on the device when this returns. That a group can be read does not mean that its sync succeeded: Linux
         keeps pages readable that it could not write, and syncs them no more. But a group is written only after the one
         before it was synced, so at most the last one is in doubt; the file that it stands in is written over with itself.
+
+        ``ends_whole``: the last group is known to have been durable, so that what looks torn is damage.
 
         Raises:
             WalBroken: a gap, or damage anywhere but at the very end.
         """
         files = sorted(self._directory.glob("*.wal"))
         sealed = {path for path, following in pairwise(files) if int(following.stem) <= first}
-        entries: list[Entry] = []
-        torn = 0
-        newest: tuple[Path, bytes] | None = None
+        expected, torn = first, 0
+        newest: tuple[Path, memoryview] | None = None
+        pages, others = bytearray(), bytearray()
         for path in files:
             if path in sealed:
                 continue
-            data = path.read_bytes()
+            pages, data = _read_into(pages, path)
             index, good = int(path.stem), 0
-            for group, end in _groups(data, index):
+            for group, end in _groups(data, index, _durable):
                 good = end
                 index += len(group)
-                for entry in group:
-                    if entry.index > first + len(entries):
-                        raise WalBroken(f"{path.name}: record {first + len(entries)} is missing")
-                    if entry.index == first + len(entries):
-                        entries.append(entry)
+                fresh = [entry for entry in group if entry.index >= expected]
+                _check_order(path, fresh, expected)
+                if fresh:
+                    take(fresh)
+                    expected += len(fresh)
             if _whole_group_after(data, good, index):
                 raise WalBroken(f"{path.name}: damaged in the middle, at byte {good}")
-            if good:
-                newest = path, data[:good]
             if path == files[-1]:
                 torn = _torn(data, good)
+                if torn and ends_whole:
+                    raise WalBroken(f"{path.name}: damaged at its end, at byte {good}")
                 if torn:
                     self._cut(path, good)
+            if good:
+                newest = path, data[:good]
+                pages, others = others, pages  # what is to be written over stays as it was checked
         if newest is not None:
             self._write_over(*newest)
-        return entries, torn
+        return expected - first, torn
 
     def open(self, index: int) -> None:
         """Begin a new file whose first record is ``index``.
@@ -229,6 +255,10 @@ class WriteAheadLog:
                 self._disk.remove(other)
         self._disk.sync_directory(self._directory)
 
+    def follow(self, directory: Path) -> None:
+        """Take note that the directory, with the file that is open, was renamed."""
+        self._directory = directory
+
     def close(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
@@ -250,10 +280,10 @@ class WriteAheadLog:
             raise
         return descriptor
 
-    def _write_over(self, path: Path, data: bytes) -> None:
+    def _write_over(self, path: Path, data: memoryview) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         try:
-            self._disk.write(descriptor, data)
+            self._disk.write(descriptor, bytes(data))
             self._disk.sync(descriptor)
         finally:
             os.close(descriptor)
@@ -278,48 +308,72 @@ def read_group(descriptor: int, at: int) -> tuple[list[Entry], int] | None:
     length = _HEAD.unpack(head)[1]
     if at + _HEAD.size + length > os.fstat(descriptor).st_size:
         return None
-    group = _group_at(os.pread(descriptor, _HEAD.size + length, at), 0)
+    group = _group_at(memoryview(os.pread(descriptor, _HEAD.size + length, at)), 0, _decoder)
     return None if group is None else (group[0], at + group[1])
 
 
-def _groups(data: bytes, index: int) -> Iterator[tuple[list[Entry], int]]:
+def _groups(
+    data: memoryview, index: int, decoder: msgspec.msgpack.Decoder[list[Kind]]
+) -> Iterator[tuple[list[Kind], int]]:
     """Yield groups with where the next may begin; stop at the first that is not whole, or not of this use of the file."""
     at = 0
-    while (group := _group_at(data, at)) is not None and group[0][0].index >= index:
+    while (group := _group_at(data, at, decoder)) is not None and group[0][0].index >= index:
         entries, at = group
         index = entries[-1].index + 1
         yield entries, at
 
 
-def _group_at(data: bytes, at: int) -> tuple[list[Entry], int] | None:
+def _group_at(
+    data: memoryview, at: int, decoder: msgspec.msgpack.Decoder[list[Kind]]
+) -> tuple[list[Kind], int] | None:
     if at + _HEAD.size > len(data):
         return None
     magic, length, crc = _HEAD.unpack_from(data, at)
     begin = at + _HEAD.size
-    payload = memoryview(data)[begin : begin + length]
+    payload = data[begin : begin + length]
     if magic != MAGIC or len(payload) < length:
         return None
     if zlib.crc32(payload, zlib.crc32(length.to_bytes(4, "little"))) != crc:
         return None
-    return _decoder.decode(payload), _aligned(begin + length)
+    return decoder.decode(payload), _aligned(begin + length)
+
+
+def _check_order(path: Path, entries: Sequence[Durable], index: int) -> None:
+    """Raise `WalBroken` unless ``entries`` are the records from ``index`` on, one after the other."""
+    for place, entry in enumerate(entries, index):
+        if entry.index != place:
+            raise WalBroken(f"{path.name}: record {place} is missing")
+
+
+def _read_into(pages: bytearray, path: Path) -> tuple[bytearray, memoryview]:
+    """Return the bytes of a file, in ``pages`` or, if they are too few, in new ones. Raises OSError."""
+    with path.open("rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        if len(pages) < size:
+            pages = bytearray(size)
+        view = memoryview(pages)
+        length = 0
+        while count := file.readinto(view[length:size]):
+            length += count
+    return pages, view[:length]
 
 
 def _aligned(at: int) -> int:
     return at + -at % BLOCK
 
 
-def _whole_group_after(data: bytes, at: int, index: int) -> bool:
+def _whole_group_after(data: memoryview, at: int, index: int) -> bool:
     """Return whether a whole group of this use of the file stands behind ``at``: one with records from ``index`` on."""
     for found in range(_aligned(at), len(data), BLOCK):
-        group = _group_at(data, found)
+        group = _group_at(data, found, _durable)
         if group is not None and group[0][-1].index >= index:
             return True
     return False
 
 
-def _torn(data: bytes, at: int) -> int:
+def _torn(data: memoryview, at: int) -> int:
     """Return how many bytes of a group that began at ``at`` are not whole; 0 if none began there."""
-    if data[at : at + len(MAGIC)] != MAGIC or _group_at(data, at) is not None:
+    if data[at : at + len(MAGIC)] != MAGIC or _group_at(data, at, _durable) is not None:
         return 0
     head = data[at : at + _HEAD.size]
     length = _HEAD.unpack(head)[1] if len(head) == _HEAD.size else 0

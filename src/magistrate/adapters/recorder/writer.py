@@ -56,8 +56,9 @@ class Bounded(OrderedDict[str, Value], Generic[Value]):
         self._limit = limit
 
     def remember(self, key: str, value: Value) -> None:
+        if key in self:
+            self.move_to_end(key)
         self[key] = value
-        self.move_to_end(key)
         if len(self) > self._limit:
             self.popitem(last=False)
 
