@@ -20,6 +20,7 @@ from magistrate.adapters.recorder.frames import (
     unpack_draft,
 )
 from magistrate.adapters.recorder.orders import ORDER, Answer, Order, pack_answer, unpack_order
+from magistrate.adapters.recorder.storage import StoreUnavailable
 from magistrate.adapters.recorder.writer import Submission
 from magistrate.evidence.draft import Draft
 
@@ -82,6 +83,9 @@ class Connection:
             taken += length
             try:
                 self._take(_buffer[:length], group)
+            except StoreUnavailable:
+                # How far its writer has counted stands in a store that is away, which is told elsewhere. It comes again.
+                return False
             except (msgspec.DecodeError, struct.error, ValueError, RecursionError) as error:
                 log.error(
                     "a connection sent what is no draft and no order of its own (%s): it is closed",
