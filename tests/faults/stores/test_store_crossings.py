@@ -42,7 +42,7 @@ MOST_REQUESTS = 120
 EVERYWHERE = [
     *(pytest.param(name, 1, marks=marks) for name, marks in TOOLS_OF.items()),
     # A write to this object store takes tenths of a second: every eighth request is what time allows.
-    pytest.param("s3", 8, marks=CEPH),
+    pytest.param("s3", 12, marks=CEPH),
 ]
 
 ASKED = {"get", "put", "children", "replace", "remove", "remove_below", "read", "swap"}
