@@ -41,7 +41,7 @@ MOST_REQUESTS = 120
 
 EVERYWHERE = [
     *(pytest.param(name, 1, marks=marks) for name, marks in TOOLS_OF.items()),
-    # A write to this object store takes tenths of a second: every eighth request is what time allows.
+    # A write to this object store takes tenths of a second: every twelfth request is what time allows.
     pytest.param("s3", 12, marks=CEPH),
 ]
 
