@@ -81,6 +81,7 @@ async def test_an_allowed_call_is_answered_between_two_durable_records() -> None
     assert reply.headers["x-magistrate-record"] == intent["eid"]
     assert outcome["usage"]["cost_nano"] == 3 * 1000 + 5 * 2000  # type: ignore[index]
     assert outcome["model"]["version"] == "m-2026"  # type: ignore[index]
+    assert intent["clk"] == outcome["clk"] == world.clock.standing()
 
 
 @pytest.mark.requirement("A2")

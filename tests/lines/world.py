@@ -80,6 +80,9 @@ class Clock:
         self.ticks += 1_000_000
         return self.ticks
 
+    def standing(self) -> dict[str, object]:
+        return {"src": "system", "sync": True, "err_us": 40}
+
 
 class Ids:
     """Ids in sequence."""

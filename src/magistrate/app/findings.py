@@ -1,6 +1,5 @@
 """What a diagnosis is made of: findings, and what is asked of the machine to make them."""
 
-import ctypes
 import os
 import shutil
 import time
@@ -10,24 +9,19 @@ from pathlib import Path
 
 import msgspec
 
+from magistrate.adapters.host import synchronisation
 from magistrate.adapters.recorder.attesting import Standings, read_standings
 from magistrate.adapters.recorder.outage import StoreStanding, read_store
 from magistrate.adapters.recorder.shelf import ShardStanding, read_shards
 from magistrate.app.listening import taken
 
 GIB = 1 << 30
-_TIME_ERROR = 5
-"""What adjtimex(2) returns while the clock is not synchronised."""
 
 
 def clock_synchronised() -> bool | None:
-    """Return what the kernel says through adjtimex(2) (reading only), or None where it cannot be asked."""
-    try:
-        library = ctypes.CDLL(None, use_errno=True)
-        state = library.adjtimex(ctypes.create_string_buffer(1024))
-    except (OSError, AttributeError):
-        return None
-    return None if state < 0 else state != _TIME_ERROR
+    """Return what the kernel says, or None where it cannot be asked."""
+    told = synchronisation()
+    return None if told is None else told.holds
 
 
 class Level(StrEnum):

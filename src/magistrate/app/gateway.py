@@ -220,7 +220,7 @@ def _changed(line: Line, **fields: object) -> dict[str, object]:
         "t": "config.change",
         "phase": "note",
         "ts": line.clock.now_us(),
-        "clk": {"src": "system"},
+        "clk": line.clock.standing(),
         "trace": line.ids.trace(),
         "parent": "",
         "tenant": "default",

@@ -11,6 +11,8 @@ From the gateway:
 ``t``           type, see `PHASES`
 ``phase``       ``intent``: before an effect; ``outcome``: after it; ``note``: neither
 ``ts``          microseconds since the epoch, by the clock that ``clk`` describes (nanoseconds would pass 2^53)
+``clk``         ``src`` of the time, ``sync``: whether the kernel held that clock for synchronised when the record was made,
+                and ``err_us``: by how much it was wrong at most; what nobody could be asked about is left out
 ``trace``       id that the records of one interaction share; empty for notes of the recorder
 ``parent``      span that the client named as its own
 ``cause``       ids of earlier records that this one follows from; an outcome names its intent

@@ -25,6 +25,10 @@ class Clock(Protocol):
         """Monotonic, nanoseconds from an arbitrary start: for durations and deadlines."""
         ...
 
+    def standing(self) -> Mapping[str, object]:
+        """How the wall clock stands, as a record's ``clk`` says it: ``src``, and ``sync`` and ``err_us`` as far as they are known."""
+        ...
+
 
 class Ids(Protocol):
     def record(self) -> str:

@@ -159,7 +159,7 @@ def _header(case: Case, kind: str, phase: str, eid: str, ts: int) -> dict[str, o
         "t": kind,
         "phase": phase,
         "ts": ts,
-        "clk": {"src": "system"},
+        "clk": line.clock.standing(),
         "trace": case.trace,
         "parent": case.parent,
         "tenant": principal.tenant,

@@ -2,7 +2,7 @@
 
 import time
 
-from magistrate.adapters.host import SystemIds
+from magistrate.adapters.host import SystemClock, SystemIds
 from magistrate.adapters.recorder.traces import CLOSE, OpenTraces
 from magistrate.adapters.recorder.writer import Submission, Writer
 from magistrate.evidence.beacon import BEACON
@@ -13,7 +13,7 @@ class OwnRecords:
     """Makes them, one process's after the other."""
 
     def __init__(self, heartbeat_s: float) -> None:
-        self._ids = SystemIds()
+        self._ids, self._clock = SystemIds(), SystemClock()
         self._wid = f"recorder-{self._ids.record()}"
         self._seq = 0
         self.announced: dict[str, object] = {"heartbeat_ms": int(heartbeat_s * 1000)}
@@ -30,7 +30,7 @@ class OwnRecords:
             "t": kind,
             "phase": "note",
             "ts": time.time_ns() // 1000,
-            "clk": {"src": "system"},
+            "clk": self._clock.standing(),
             "trace": "",
             "parent": "",
             "tenant": "default",
