@@ -84,6 +84,24 @@ async def test_an_allowed_call_is_answered_between_two_durable_records() -> None
     assert intent["clk"] == outcome["clk"] == world.clock.standing()
 
 
+@pytest.mark.requirement("A8", "A1")
+async def test_datasets_that_a_caller_names_stand_in_the_record_and_go_no_further() -> None:
+    """A claim like the model's name: kept with the intent. What has another form is refused, and that is on record, too."""
+    world = World(answering())
+    named = "guidelines@2026-11, icd-10@2026"
+    reply = await world.ask(CHAT, chat(), x_magistrate_datasets=named)
+    assert reply.status == 200
+    intent, outcome = (draft.header for draft in world.evidence.drafts)
+    told = [{"id": "guidelines", "version": "2026-11"}, {"id": "icd-10", "version": "2026"}]
+    assert (intent["data"], "data" in outcome) == (told, False)
+    ((_, request),) = world.upstream.calls
+    assert "x-magistrate-datasets" not in dict(request.headers)
+    refused = await world.ask(CHAT, chat(), x_magistrate_datasets="Alan Turing's letters")
+    assert (refused.status, refused.json["error"]["param"]) == (400, "x-magistrate-datasets")
+    assert len(world.upstream.calls) == 1
+    assert "Turing" not in str([draft.header for draft in world.evidence.drafts])
+
+
 @pytest.mark.requirement("A2")
 async def test_only_a_trace_that_no_client_named_ends_with_its_call() -> None:
     """A client that names its trace may go on in it."""

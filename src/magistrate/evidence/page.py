@@ -163,6 +163,7 @@ def _call(files: _Shown, index: str, intent: Header, outcomes: Sequence[tuple[st
         ("Labels", _joined(intent.get("labels"))),
         ("Endpoints", "<br>".join(endpoints)),
         ("Policy", _policy(intent)),
+        ("Data", _joined([f"{_text(one.get('id'))} {_text(one.get('version'))}" for one in map(_map, _list(intent.get("data")))])),
         ("Detectors", _joined([f"{name} {_text(v)}" for name, v in _map(intent.get("detectors")).items()])),
         ("Follows from", _joined(intent.get("cause"))),
     ]  # fmt: skip

@@ -19,6 +19,7 @@ From the gateway:
 ``closes``      records of the trace up to this one, if it is its end; kept only where the recorder counts the same
 ``tenant``, ``app``, ``actor``       who called, as key and application; never a person's name
 ``policy``      bundle hash and mode; ``verdict``, ``labels``, ``endpoints``: what was decided, and by which rules
+``data``        datasets that the caller says the call draws on: ``id``, ``version``, and ``sha256`` where it was told
 ``model``, ``usage``, ``outcome``, ``attempts``, ``eligibility``   what happened
 ==============  ==================================================================================================
 

@@ -65,6 +65,8 @@ class Case:
     body: bytes = b""
     exchange: Exchange | None = None
     principal: Principal = ANONYMOUS
+    datasets: tuple[Mapping[str, str], ...] = ()
+    """What data the caller says the call draws on."""
     parts: tuple[Part, ...] = ()
     findings: tuple[Finding, ...] = ()
     labels: tuple[str, ...] = ()

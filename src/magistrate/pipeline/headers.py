@@ -3,12 +3,15 @@
 Everything not named here stays behind: credentials, cookies and hop-by-hop headers above all.
 """
 
+import re
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
 from magistrate.exchange.content import Part, PartKind, Role
+from magistrate.exchange.errors import Refused
+from magistrate.exchange.outcome import Code
 from magistrate.pipeline.case import Case
 
 FORWARDED = frozenset(
@@ -55,6 +58,15 @@ FLOW_NAMES = ("x-magistrate-flow", "x-litellm-session-id", "x-portkey-trace-id",
 """Where a caller names its run: our own header, then those that other gateways and agents made common."""
 
 LONGEST_FLOW = 128
+
+DATASETS = "x-magistrate-datasets"
+"""Where a caller names the data that a call draws on: what was retrieved, or what a model was tuned with."""
+
+MOST_DATASETS = 16
+_DATASET = re.compile(
+    r"(?P<id>[A-Za-z0-9][A-Za-z0-9._/-]{0,99})@(?P<version>[A-Za-z0-9][A-Za-z0-9._:+-]{0,63})(?:#(?P<sha256>[0-9a-f]{64}))?",
+    re.ASCII,
+)
 
 
 def forwarded(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -113,6 +125,26 @@ def flow(headers: Mapping[str, str]) -> str:
         if value and value.isascii() and value.isprintable() and len(value) <= LONGEST_FLOW:
             return value
     return ""
+
+
+def datasets(headers: Mapping[str, str]) -> tuple[Mapping[str, str], ...]:
+    """Return ``id``, ``version`` and perhaps ``sha256`` of each dataset that the caller names. They are claims, and recorded as such.
+
+    Raises:
+        Refused: INVALID_REQUEST; a record that leaves out what it was told would be wrong.
+    """
+    named = headers.get(DATASETS, "")
+    if not named:
+        return ()
+    found = [_DATASET.fullmatch(each.strip()) for each in named.split(",", MOST_DATASETS)]
+    told = tuple({k: v for k, v in each.groupdict().items() if v} for each in found if each)
+    if len(told) < len(found) or len(told) > MOST_DATASETS:
+        message = (
+            f"`{DATASETS}` takes at most {MOST_DATASETS} of `id@version` or `id@version#sha256`, separated by commas: "
+            "letters, digits and `.`, `_`, `-`, `/`, a SHA-256 in lower-case hexadecimal"
+        )
+        raise Refused(Code.INVALID_REQUEST, message, param=DATASETS)
+    return told
 
 
 def ours(case: Case) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from magistrate.exchange.errors import Refused
 from magistrate.exchange.outcome import Code
 from magistrate.identity.credential import credential
+from magistrate.pipeline import headers
 from magistrate.pipeline.case import Case
 from magistrate.wire import routes
 from magistrate.wire.compression import decompress
@@ -12,7 +13,7 @@ def read(case: Case) -> None:
     """Find the route, open the body and read it as the route's dialect.
 
     Raises:
-        Refused: no such route or method; a body that is too large or cannot be read.
+        Refused: no such route or method; a body that is too large or cannot be read; datasets that are named in no form.
     """
     inbound = case.inbound
     found = routes.match(inbound.method, inbound.path)
@@ -27,6 +28,7 @@ def read(case: Case) -> None:
         raise Refused(Code.REQUEST_TOO_LARGE, f"the body is longer than {limit} bytes")
     case.body = decompress(inbound.body, inbound.headers.get("content-encoding", ""), limit)
     case.exchange = case.line.dialects[case.wire.dialect].read_request(case.body, case.params)
+    case.datasets = headers.datasets(inbound.headers)
 
 
 def identify(case: Case) -> None:

@@ -82,6 +82,8 @@ def _intent(case: Case) -> Draft:
             "stream": exchange.stream,
         }
         header["model"] = {"name": exchange.model[:200]}
+    if case.datasets:
+        header["data"] = list(case.datasets)
     header["labels"] = list(case.labels)
     if decision:
         header["verdict"] = _verdict(decision)

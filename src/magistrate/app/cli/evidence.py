@@ -257,6 +257,8 @@ def _call(tree: Tree, row: Row, intent: dict[str, Any], others: list[dict[str, A
     decision = branch.add(f"decision: [{colour}]{verdict.get('effect', '?')}[/{colour}]  {rules}")
     if intent.get("labels"):
         decision.add("labels: " + ", ".join(intent["labels"]))
+    if intent.get("data"):
+        decision.add("data: " + ", ".join(f"{one['id']} {one['version']}" for one in intent["data"]))
     for endpoint in intent.get("endpoints", []):
         decision.add(f"{endpoint['id']}: {endpoint['effect']}  {', '.join(endpoint['rules'])}")
     decision.add(f"policy {intent.get('policy', {}).get('bundle', '')[:16]}, record {row.index}")
