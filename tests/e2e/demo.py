@@ -88,6 +88,7 @@ class Demo:
                 model=local_model.MODEL,
                 messages=[{"role": "user", "content": "Count from one to ten."}],
                 max_tokens=40,
+                temperature=0,  # else it now and then says too little to come in pieces
                 stream=True,
             )
             if chunk.choices and chunk.choices[0].delta.content
