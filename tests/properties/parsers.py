@@ -124,6 +124,8 @@ PARSERS = (
            (zstandard.compress(b"a body" * 50),), (compression,)),
     Parser("server-sent events", lambda data: sse.SseReader(4096).feed(data), (MalformedAnswer,), (SSE,), (sse,)),
     Parser("what a client says of itself", told, (), (b'{"environment": "test"}', b"a, b"), (headers,)),
+    Parser("datasets that a client names", lambda data: headers.datasets({headers.DATASETS: data.decode("latin-1")}), (Refused,),
+           (b"guidelines@2026-11, icd-10@2026#" + b"0a" * 32,), (headers,)),
     Parser("a remote detector's answer", remote.read_answer, UNDECODABLE,
            (b'{"findings": [{"part": 0, "start": 1, "end": 2, "label": "a.b", "score": 1}], "version": "1"}',), (remote,)),
     Parser("a signed note", note.open_note, (note.NoteError,), (NOTE,), (note, malformed)),

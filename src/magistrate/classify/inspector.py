@@ -74,6 +74,7 @@ _ACCOUNT = re.compile(rf"(?i:(?<![A-Z0-9])(?:{'|'.join(IBAN_LENGTHS)}){CHECK_DIG
 _EXTENSION = re.compile(r"(?i)(?<=[0-9])(?: ?ex?|(?: ?x| ?ext\.? ?|#)[0-9]{0,6})\Z")
 """What may be on its way behind a telephone number and belong to it."""
 _EXTENSION_ENDS = frozenset("eExXtT. #0123456789")
+"""What such a beginning can end with: most texts end otherwise, and need not be searched."""
 
 _KEY_LINE = "-----BEGIN "
 _KEY_BEGINS = re.compile(KEY_BEGINS)

@@ -23,6 +23,7 @@ STEPS = ("read", "identify", "classify", "decide", "open", "route", "call", "ins
 """The steps' names in `Server-Timing` and in evidence; step ``n`` of the line is ``STEPS[n - 1]``."""
 
 NOT_TOLD = Usage()
+"""What an endpoint that has not answered used."""
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
 

@@ -90,8 +90,6 @@ def returned(headers: Mapping[str, str]) -> list[tuple[str, str]]:
 
 def query(raw: str) -> str:
     """Return the query string that goes on, with its question mark, or nothing."""
-    if not raw:
-        return ""
     pairs = [
         (k, v) for k, v in parse_qsl(raw, keep_blank_values=True) if k in QUERY_PARAMETERS and len(v) <= 64
     ]
@@ -141,7 +139,7 @@ def datasets(headers: Mapping[str, str]) -> tuple[Mapping[str, str], ...]:
     if len(told) < len(found) or len(told) > MOST_DATASETS:
         message = (
             f"`{DATASETS}` takes at most {MOST_DATASETS} of `id@version` or `id@version#sha256`, separated by commas: "
-            "letters, digits and `.`, `_`, `-`, `/`, a SHA-256 in lower-case hexadecimal"
+            "of letters, digits, `.`, `_` and `-` (an id of `/` too, a version of `+` and `:`), a SHA-256 in lower-case hexadecimal"
         )
         raise Refused(Code.INVALID_REQUEST, message, param=DATASETS)
     return told

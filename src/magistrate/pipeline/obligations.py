@@ -41,8 +41,8 @@ class Rewriter:
 
     def __init__(self, obligations: Iterable[Obligation], key: bytes, table: Table | None = None) -> None:
         duties = tuple(obligations)
-        self._redact = _patterns(duties, ObligationKind.REDACT) if duties else ()
-        self._tokenise = _methods(duties) if duties else []
+        self._redact = _patterns(duties, ObligationKind.REDACT)
+        self._tokenise = _methods(duties)
         self._key = key
         self._table = table
         self.echoed: dict[str, int] = {}

@@ -60,8 +60,6 @@ def _unlawful(endpoint: Endpoint, verdict: EndpointVerdict | None, operation: st
 def _ordered(
     endpoints: list[Endpoint], verdicts: dict[str, EndpointVerdict], draw: float
 ) -> tuple[Endpoint, ...]:
-    if len(endpoints) < 2:
-        return tuple(endpoints)
     tiers: dict[tuple[bool, int], list[Endpoint]] = {}
     for endpoint in endpoints:
         preferred = _preferred(endpoint, verdicts[endpoint.id])

@@ -162,11 +162,7 @@ class RecorderClient:
         self._ahead.add(self._seq + 1, length, time.monotonic())
         waiting = self._put(ahead, messages, deadline, ahead=True)
         self._ahead.wake()  # there may be room for another one in line
-        try:
-            await waiting.future
-        except EvidenceUnavailable:
-            self.refused += 1
-            raise
+        await waiting.future
 
     def problem(self) -> str | None:
         """Return why records cannot be made at the moment, or None."""
@@ -184,7 +180,7 @@ class RecorderClient:
                 await self._upkeep
         self._detach()
         for waiting in self._waiting.values():
-            _fail(waiting, "the gateway is stopping")
+            self._fail(waiting, "the gateway is stopping")
         self._waiting.clear()
         self._bytes = 0
 
@@ -213,13 +209,14 @@ class RecorderClient:
         return waiting
 
     async def _durable(self, waiting: _Waiting) -> Receipt:
-        try:
-            receipt = await waiting.future
-        except EvidenceUnavailable:
-            self.refused += 1
-            raise
+        receipt = await waiting.future
         assert receipt is not None
         return receipt
+
+    def _fail(self, waiting: _Waiting, reason: str) -> None:
+        if not waiting.future.done():
+            self.refused += 1
+            waiting.future.set_exception(EvidenceUnavailable(reason))
 
     async def _room_for(self, length: int, deadline: float) -> None:
         """Wait until ``length`` bytes may go ahead: the recorder is there and has caught up."""
@@ -339,7 +336,7 @@ class RecorderClient:
         del self._waiting[ack.seq]
         self._bytes -= waiting.length
         if ack.reason:
-            _fail(waiting, ack.reason)
+            self._fail(waiting, ack.reason)
         else:
             self._last_index = ack.index  # the newest, not the highest: a new shard counts from 0
             if not waiting.future.done():
@@ -371,7 +368,7 @@ class RecorderClient:
         for seq, waiting in self._waiting.items():
             if waiting.deadline > now:
                 continue
-            _fail(waiting, "no acknowledgement from the recorder in time")
+            self._fail(waiting, "no acknowledgement from the recorder in time")
             if not waiting.sent and self._socket is None and not waiting.ahead:
                 never_sent.append(seq)
         for seq in never_sent:
@@ -395,8 +392,3 @@ class RecorderClient:
 
 async def _unavailable(error: EvidenceUnavailable) -> Receipt:
     raise error
-
-
-def _fail(waiting: _Waiting, reason: str) -> None:
-    if not waiting.future.done():
-        waiting.future.set_exception(EvidenceUnavailable(reason))

@@ -12,6 +12,7 @@ see `rotation`: it finds the old shard's last record, and behind it a write-ahea
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import ExitStack
 from enum import Enum, auto
 
 from magistrate.adapters.recorder.keys import Keys
@@ -118,13 +119,12 @@ class Crossing:
 
     def _reached(self) -> WrittenShard:
         owned = self._owned
-        shard = WrittenShard(owned.root, owned.keys_dir, self._origin, self._stores, owned.disk)
-        try:
+        with ExitStack() as unless_opened:
+            shard = WrittenShard(owned.root, owned.keys_dir, self._origin, self._stores, owned.disk)
+            unless_opened.callback(shard.close)
             shard.sealer.recover()
             publish(owned.root, shard.storage)
-        except BaseException:
-            shard.close()
-            raise
+            unless_opened.pop_all()
         return shard
 
 

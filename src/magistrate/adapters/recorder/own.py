@@ -1,7 +1,5 @@
 """The recorder's own records: what it says of itself and of the log, as drafts that nobody else may write."""
 
-import time
-
 from magistrate.adapters.host import SystemClock, SystemIds
 from magistrate.adapters.recorder.traces import CLOSE, OpenTraces
 from magistrate.adapters.recorder.writer import Submission, Writer
@@ -29,7 +27,7 @@ class OwnRecords:
             "eid": self._ids.record(),
             "t": kind,
             "phase": "note",
-            "ts": time.time_ns() // 1000,
+            "ts": self._clock.now_us(),
             "clk": self._clock.standing(),
             "trace": "",
             "parent": "",

@@ -108,22 +108,22 @@ class HttpAnswer:
         """See `pipeline.ports.UpstreamAnswer`."""
         chunks: list[bytes] = []
         length = 0
-        content = self._response.content
-        try:
-            while chunk := await content.readany():
-                length += len(chunk)
-                if length > limit:
-                    raise UpstreamError(f"the answer is longer than {limit} bytes", sent=True)
-                chunks.append(chunk)
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise _road(error, self._access) from error
+        while chunk := await self._next():
+            length += len(chunk)
+            if length > limit:
+                raise UpstreamError(f"the answer is longer than {limit} bytes", sent=True)
+            chunks.append(chunk)
         return b"".join(chunks)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """See `pipeline.ports.UpstreamAnswer`."""
+        while chunk := await self._next():
+            yield chunk
+
+    async def _next(self) -> bytes:
+        """Return what has arrived, or wait for more; nothing at the end."""
         try:
-            async for chunk in self._response.content.iter_any():
-                yield chunk
+            return await self._response.content.readany()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _road(error, self._access) from error
 
